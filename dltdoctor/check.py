@@ -1,7 +1,7 @@
 """How a check is written: `@check` on one function in one file.
 
 The function's parameter names are the areas it reads; an area that could not be read makes the
-check `Skipped`, without code in the check. The file's docstring holds the title, *Why it matters*
+check `Skipped`, without code in the check; one with a default of None is used when it is there. The file's docstring holds the title, *Why it matters*
 and *Fix safety*; `sick` and `well` are its examples, and they are its tests, too. The engine stamps
 code, name and severity, so that a check cannot lie about itself.
 """
@@ -69,6 +69,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     severities: tuple[Severity, ...]
     function: Function
     areas: tuple[str, ...]
+    optional: tuple[str, ...]
     doc: str
     url: str | None
     sick: tuple[Example, ...]
@@ -111,7 +112,8 @@ def check(
     """Make a check of a function; its name, with dashes, is the check's name."""
 
     def decorate(function: Function) -> Check:
-        areas = tuple(inspect.signature(function).parameters)
+        parameters = inspect.signature(function).parameters
+        areas = tuple(parameters)
         unknown = [area for area in areas if area not in AREAS]
         if unknown:
             raise TypeError(f"{code} asks for an unknown area: {', '.join(unknown)}")
@@ -121,6 +123,7 @@ def check(
             severities=severities,
             function=function,
             areas=areas,
+            optional=tuple(n for n, p in parameters.items() if p.default is not inspect.Parameter.empty),
             doc=inspect.cleandoc(sys.modules[function.__module__].__doc__ or ""),
             url=url,
             sick=tuple(sick),

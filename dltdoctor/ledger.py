@@ -1,30 +1,36 @@
 """From a snapshot to the ledger: for each pipeline and table, where its rows are and what that means.
 
-Pure: the same snapshot gives the same ledger.
+Pure: the same snapshot gives the same ledger. The verdict on staged rows is passed load by load,
+by `dltdoctor.verdict`; this file joins routes, schemas and catalog, and picks the row's verdict.
 """
 
-from typing import Literal
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-Verdict = Literal[
-    "healthy",
-    "leftover",
-    "stranded",
-    "resumable",
-    "in-flight",
-    "false-commit",
-    "missing",
-    "hidden",
-    "unknown",
-]
+from dltdoctor.snapshot import (
+    Database,
+    Package,
+    Pipeline,
+    Route,
+    Rows,
+    SchemaTable,
+    Snapshot,
+    StagedLoad,
+    Table,
+    Value,
+)
+from dltdoctor.verdict import RANK, Case, StagedVerdict, Verdict, judge
+
+__all__ = ["Entry", "FinalSide", "Ledger", "LedgerRow", "StagedVerdict", "StagingSide", "Verdict", "draw_up"]
 
 
 class FinalSide(msgspec.Struct, frozen=True, kw_only=True):
-    """The final table: `rows` is None when nothing could be counted or estimated."""
+    """The final table: None where it could not be looked at or counted."""
 
     dataset: str
-    exists: bool
+    exists: bool | None
     rows: int | None
     exact: bool
 
@@ -33,7 +39,7 @@ class StagingSide(msgspec.Struct, frozen=True, kw_only=True):
     """The staging table, with the load ids of its rows in order."""
 
     dataset: str | None
-    exists: bool
+    exists: bool | None
     rows: int | None
     exact: bool
     load_ids: tuple[str, ...]
@@ -49,3 +55,234 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     final: FinalSide
     staging: StagingSide
     verdict: Verdict
+
+
+class Entry(Value):
+    """A ledger row with the reasons behind it; `why` is one sentence for the row's verdict."""
+
+    row: LedgerRow
+    table: SchemaTable
+    route: Route
+    loads: tuple[StagedVerdict, ...] = ()
+    why: str = ""
+
+    def loads_with(self, verdict: Verdict) -> tuple[StagedVerdict, ...]:
+        return tuple(load for load in self.loads if load.verdict == verdict)
+
+
+class Ledger(Value):
+    """The whole ledger, in the order of pipelines, schemas and tables."""
+
+    entries: tuple[Entry, ...] = ()
+
+    def with_verdict(self, *verdicts: Verdict) -> tuple[Entry, ...]:
+        return tuple(e for e in self.entries if e.row.verdict in verdicts)
+
+    @property
+    def rows(self) -> tuple[LedgerRow, ...]:
+        return tuple(e.row for e in self.entries)
+
+
+def draw_up(snapshot: Snapshot) -> Ledger:
+    """The ledger of every route in the snapshot."""
+    pipelines = {p.name: p for p in snapshot.pipelines}
+    known_loads = _owners_of_loads(snapshot)
+    staged = _staged_by_place(snapshot)
+    entries: list[Entry] = []
+    for route in snapshot.routes:
+        pipeline = pipelines.get(route.pipeline)
+        database = snapshot.catalog.database(route.pipeline) if snapshot.catalog else None
+        if pipeline:
+            entries += _of_route(pipeline, route, database, staged, known_loads)
+    return Ledger(entries=tuple(entries))
+
+
+_Place = tuple[str, str, str, str]
+
+
+def _staged_by_place(snapshot: Snapshot) -> Mapping[_Place, list[StagedLoad]]:
+    found: dict[_Place, list[StagedLoad]] = defaultdict(list)
+    for database in snapshot.catalog.databases if snapshot.catalog else ():
+        for load in database.staged:
+            found[database.target.key, load.staging, load.final, load.table].append(load)
+    return found
+
+
+def _owners_of_loads(snapshot: Snapshot) -> Mapping[str, frozenset[str]]:
+    """Which pipelines a load id belongs to, by working dirs and by stored states."""
+    owners: dict[str, set[str]] = defaultdict(set)
+    for pipeline in snapshot.pipelines:
+        for package in pipeline.packages:
+            owners[package.load_id].add(pipeline.name)
+    for database in snapshot.catalog.databases if snapshot.catalog else ():
+        for state in database.states:
+            owners[state.load_id].add(state.pipeline_name)
+    return {load_id: frozenset(names) for load_id, names in owners.items()}
+
+
+def _of_route(
+    pipeline: Pipeline,
+    route: Route,
+    database: Database | None,
+    staged: Mapping[_Place, list[StagedLoad]],
+    owners: Mapping[str, frozenset[str]],
+) -> Iterable[Entry]:
+    schema = pipeline.schema(route.schema)
+    if schema is None:
+        return
+    stored = _stored_tables(database, route)
+    judged: dict[str, tuple[StagedVerdict, ...]] = {}
+    tables = sorted(schema.data_tables, key=lambda t: (t.root, t.parent is not None, t.name))
+    for table in tables:
+        if database is None:
+            yield _unseen(route, table)
+            continue
+        final, staging = database.table(route.final, table.name), _staging_table(database, route, table)
+        mine = [
+            load
+            for load in staged.get((database.target.key, route.staging or "", route.final, table.name), ())
+            if load.load_id is None or pipeline.name in owners.get(load.load_id, frozenset([pipeline.name]))
+            or load.committed_in
+        ]
+        loads = tuple(
+            _inherited(load, judged.get(table.root, ()), table)
+            or judge(
+                Case(
+                    staged=load,
+                    table=table,
+                    route=route,
+                    database=database,
+                    package=_package(pipeline, load.load_id),
+                    state_version=pipeline.state.version if pipeline.state else None,
+                    final_exists=final is not None,
+                    final_rows=_rows(database, final).rows if final else 0,
+                    staging_owner=staging.owner if staging else "",
+                )
+            )
+            for load in mine
+        )
+        judged[table.name] = loads
+        entry = _entry(route, table, database, final, staging, loads, expected=table.name in stored)
+        if entry:
+            yield entry
+
+
+def _inherited(
+    load: StagedLoad, root: tuple[StagedVerdict, ...], table: SchemaTable
+) -> StagedVerdict | None:
+    """A nested row shares the fate of the root row it hangs on: they are merged by one job."""
+    if not table.is_nested:
+        return None
+    fate = next((v for v in root if v.staged.load_id == load.load_id), None)
+    if fate is None:
+        return None
+    return StagedVerdict(staged=load, verdict=fate.verdict, why=fate.why, package=fate.package, note=fate.note)
+
+
+def _package(pipeline: Pipeline, load_id: str | None) -> Package | None:
+    return pipeline.package(load_id) if load_id else None
+
+
+def _stored_tables(database: Database | None, route: Route) -> frozenset[str]:
+    """Tables that the destination itself says dlt has created: in its stored schema, with data seen."""
+    if database is None:
+        return frozenset()
+    schemas = database.stored_schemas.get(route.final, ())
+    return frozenset(
+        t.name
+        for schema in schemas
+        if schema.name == route.schema
+        for t in schema.data_tables
+        if t.seen_data and any(c.data_type for c in t.columns)
+    )
+
+
+def _staging_table(database: Database, route: Route, table: SchemaTable) -> Table | None:
+    return database.table(route.staging, table.name) if route.staging else None
+
+
+def _rows(database: Database, table: Table) -> Rows:
+    return database.counts.get((table.schema, table.name)) or Rows(rows=None, exact=False)
+
+
+def _unseen(route: Route, table: SchemaTable) -> Entry:
+    row = LedgerRow(
+        pipeline=route.pipeline,
+        schema=route.schema,
+        table=table.name,
+        parent=table.parent,
+        final=FinalSide(dataset=route.final, exists=None, rows=None, exact=False),
+        staging=StagingSide(dataset=route.staging, exists=None, rows=None, exact=False, load_ids=()),
+        verdict="unknown",
+    )
+    return Entry(row=row, table=table, route=route, why="the destination was not looked at")
+
+
+def _entry(
+    route: Route,
+    table: SchemaTable,
+    database: Database,
+    final: Table | None,
+    staging: Table | None,
+    loads: tuple[StagedVerdict, ...],
+    *,
+    expected: bool,
+) -> Entry | None:
+    rows = _rows(database, final) if final else Rows(rows=0)
+    if final is None and staging is None and not expected:
+        return None
+    verdict, why = _row_verdict(route, database, final, staging, loads, expected=expected)
+    total = sum(load.staged.rows for load in loads)
+    row = LedgerRow(
+        pipeline=route.pipeline,
+        schema=route.schema,
+        table=table.name,
+        parent=table.parent,
+        final=FinalSide(
+            dataset=route.final, exists=final is not None, rows=rows.rows, exact=rows.exact
+        ),
+        staging=StagingSide(
+            dataset=route.staging,
+            exists=staging is not None,
+            rows=total if staging is not None and staging.readable else None if staging else 0,
+            exact=all(load.staged.exact for load in loads),
+            load_ids=tuple(sorted({load.staged.load_id for load in loads if load.staged.load_id})),
+        ),
+        verdict=verdict,
+    )
+    return Entry(row=row, table=table, route=route, loads=loads, why=why)
+
+
+def _row_verdict(
+    route: Route,
+    database: Database,
+    final: Table | None,
+    staging: Table | None,
+    loads: tuple[StagedVerdict, ...],
+    *,
+    expected: bool,
+) -> tuple[Verdict, str]:
+    hidden = _hidden(database, route, final, staging)
+    if hidden:
+        return "hidden", hidden
+    worst = max(loads, key=lambda load: RANK[load.verdict], default=None)
+    if worst and RANK[worst.verdict] > RANK["leftover"]:
+        return worst.verdict, worst.why
+    if final is None and expected:
+        return "missing", "dlt's stored schema says this table was created; it is not there"
+    if worst and worst.verdict == "leftover":
+        return "leftover", worst.why
+    return "healthy", "every load is in the final table"
+
+
+def _hidden(database: Database, route: Route, final: Table | None, staging: Table | None) -> str | None:
+    for name in (route.final, route.staging):
+        schema = database.schemas.get(name) if name else None
+        if schema and not schema.usable:
+            return f"the role {database.role} has no USAGE on schema {name}"
+    for table in (final, staging):
+        if table and not table.readable:
+            return f"the role {database.role} has no SELECT on {table.schema}.{table.name}"
+    return None
+
+

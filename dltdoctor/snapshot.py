@@ -22,7 +22,11 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SchemaColumn(Value):
-    """A column of a dlt schema. Without `data_type` it is incomplete: dlt never creates it."""
+    """A column of a dlt schema. Without `data_type` it is incomplete: dlt never creates it.
+
+    `valid_from`, `valid_to` and `row_version` mark the columns that the scd2 merge strategy keeps
+    (`row_version` also those that upsert compares).
+    """
 
     name: str
     data_type: str | None = None
@@ -37,6 +41,9 @@ class SchemaColumn(Value):
     parent_key: bool = False
     incremental: bool = False
     variant: bool = False
+    valid_from: bool = False
+    valid_to: bool = False
+    row_version: bool = False
 
 
 class SchemaTable(Value):
@@ -128,7 +135,7 @@ class Job(Value):
 class Package(Value):
     """A load package on disk.
 
-    `stage` is "extracted" (not yet normalised), "new" (being normalised), "normalized" (pending:
+    `is_fresh` means that it was written to within the last minute before the snapshot. `stage` is "extracted" (not yet normalised), "new" (being normalised), "normalized" (pending:
     dlt will load it on its next run), "loaded" or "aborted". `modified` is the newest mtime in it
     (Unix seconds). `state_version` is the version of the pipeline state that this load would store.
     `can_rewind` is true when dlt kept the snapshot with which an abort restores the cursor
@@ -141,6 +148,7 @@ class Package(Value):
     path: str
     jobs: tuple[Job, ...] = ()
     modified: float = 0.0
+    is_fresh: bool = False
     schema_applied: bool = True
     state_version: int | None = None
     can_rewind: bool = False
@@ -236,7 +244,8 @@ class ConfigValue(Value):
 
     `value` is the scalar as dlt would coerce it, None for an explicit None; `display` is safe to
     print. `provider` is "argument", "env", "secrets.toml", "config.toml" or "default"; `location`
-    is `path:line` or the variable's name; `sections` are those it was found under.
+    is `path:line` or the variable's name; `sections` are those it was found under. `problem` says why
+    dlt refuses the value and stops, e.g. because it cannot be coerced.
     """
 
     key: str
@@ -246,6 +255,7 @@ class ConfigValue(Value):
     location: str
     sections: tuple[str, ...] = ()
     pipeline_scoped: bool = False
+    problem: str | None = None
 
 
 class Setting(Value):

@@ -1,0 +1,69 @@
+"""The pipeline runs in dev mode and loads into a timestamped dataset.
+
+With `dev_mode` (formerly `full_refresh`) every run gets a dataset of its own, `<name>_YYYYMMDDhhmmss`.
+A bare environment variable `DEV_MODE=true` is enough to switch it on.
+
+*Why it matters.* Readers look at the dataset without the timestamp, where nothing new arrives.
+
+*Fix safety.* Switching dev mode off sends the next run to the plain dataset. Rows of the timestamped
+one stay there until they are moved or loaded again.
+"""
+
+import re
+from collections.abc import Iterable
+
+from dltdoctor.check import DLT_DOCS, Note, check
+from dltdoctor.finding import Evidence, Severity
+from dltdoctor.remedies import rewrite
+from dltdoctor.sketch import database, pipeline, route, world
+from dltdoctor.snapshot import Catalog, Config, Pipeline, Route, Snapshot
+
+_TIMESTAMP = re.compile(r"_(20\d{12})$")
+
+
+def _timestamped() -> Snapshot:
+    name = "shop_20261123073104"
+    return world(pipeline(dataset=name, state={"dev_mode": True}), routes=[route(final=name)])
+
+
+def _archive() -> Snapshot:
+    return world(pipeline(dataset="shop_2026"), routes=[route(final="shop_2026")], on=database())
+
+
+@check(
+    "DD106",
+    Severity.WARNING,
+    sick=[_timestamped],
+    well=[_archive, world],
+    url=f"{DLT_DOCS}/general-usage/pipeline#do-experiments-with-dev-mode",
+)
+def dev_mode_dataset(
+    routes: tuple[Route, ...], pipelines: tuple[Pipeline, ...], config: Config, catalog: Catalog | None = None
+) -> Iterable[Note]:
+    everyone = {p.name: p for p in pipelines}
+    for way in routes:
+        state = everyone[way.pipeline].state if way.pipeline in everyone else None
+        setting = config.of(way.pipeline)["dev_mode"]
+        stamped = _TIMESTAMP.search(way.final)
+        switched_on = setting.winner is not None and setting.winner.value is True
+        if not (stamped or switched_on):
+            continue
+        plain = _TIMESTAMP.sub("", way.final)
+        evidence = [Evidence(f"dataset_name is {way.final!r}", state.origin if state else way.pipeline)]
+        if state and state.dev_mode:
+            evidence.append(Evidence("_dev_mode is true", state.origin))
+        if setting.winner:
+            evidence.append(Evidence(f"dev_mode = {setting.winner.display}", setting.winner.location))
+        database = catalog.database(way.pipeline) if catalog else None
+        if database and stamped and plain in database.schemas:
+            evidence.append(Evidence(f"the schema {plain} exists too; this run did not load there", "pg_namespace"))
+        yield Note(
+            message=f"dev mode is on: the last run loaded into {way.final}, not into {plain}"
+            if stamped
+            else f"dev mode is on: the next run loads into {way.final}_<timestamp>, not into {way.final}",
+            pipeline=way.pipeline,
+            dataset=way.final,
+            evidence=tuple(evidence),
+            remedy=rewrite(way.pipeline, setting.winner, "Switch dev mode off"),
+            identity=way.schema,
+        )

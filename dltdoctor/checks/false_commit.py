@@ -1,0 +1,77 @@
+"""dlt recorded the load as done, and its rows never left staging.
+
+Before 1.0 dlt did not raise when a job failed (`raise_on_failed_jobs` was off, and still can be switched
+off): it wrote the row into `_dlt_loads` and went on.
+
+*Why it matters.* The ledger says that all is well. Readers see old rows, and the next load truncates
+the staged ones.
+
+*Fix safety.* `fix --migrate` runs dlt's own merge for these rows in one transaction. It is unsafe where
+no load package proves that the staged rows are the whole load.
+"""
+
+from collections.abc import Iterable
+
+from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.finding import Evidence, Severity
+from dltdoctor.ledger import Entry, Ledger
+from dltdoctor.remedies import migrate
+from dltdoctor.sketch import LATEST, database, job, package, pipeline, staged, world
+from dltdoctor.snapshot import Snapshot
+from dltdoctor.verdict import StagedVerdict
+from dltdoctor.words import count, moment, relation
+
+
+def _silent_failure() -> Snapshot:
+    failed = job(format="sql", status="failed", error="permission denied for table orders")
+    load = staged(committed_in=("shop",))
+    return world(pipeline(packages=[package(LATEST, "loaded", job(), failed)]), on=database(staged=(load,)))
+
+
+def _no_package() -> Snapshot:
+    return world(on=database(staged=(staged(committed_in=("shop",)),)))
+
+
+def _replaced_by_newer_load() -> Snapshot:
+    return world(on=database(staged=(staged(committed_in=("shop",), superseded=3),)))
+
+
+@check(
+    "DD203",
+    Severity.ERROR,
+    sick=[_silent_failure, _no_package],
+    well=[_replaced_by_newer_load, world],
+    url=f"{DLT_ISSUES}/1749",
+)
+def false_commit(ledger: Ledger) -> Iterable[Note]:
+    for entry in ledger.entries:
+        if entry.row.parent is None:
+            for load in entry.loads_with("false-commit"):
+                yield _note(entry, load)
+
+
+def _note(entry: Entry, load: StagedVerdict) -> Note:
+    staged, row = load.staged, entry.row
+    evidence = [
+        Evidence(f"load {staged.load_id} is recorded as loaded", relation(staged.final, "_dlt_loads")),
+        Evidence(
+            f"{staged.arrived} of {count(staged.sampled, 'staged row')} looked up are in {relation(staged.final, row.table)}",
+            "compared by _dlt_id",
+        ),
+    ]
+    failures = [j for j in (load.package.jobs_of(row.table) if load.package else ()) if j.status == "failed"]
+    evidence += [Evidence(f"{j.table}.{j.format} failed: {j.error}", j.path) for j in failures]
+    return Note(
+        message=f"the load of {moment(staged.load_id or '')} is recorded as done, but its "
+        f"{count(staged.rows, 'row', exact=staged.exact)} are only in {relation(staged.staging, row.table)}",
+        pipeline=row.pipeline,
+        dataset=row.final.dataset,
+        table=row.table,
+        evidence=tuple(evidence),
+        remedy=migrate(
+            row.pipeline,
+            safety="safe" if failures else "unsafe",
+            because="" if failures else "without the load package nothing proves that the staged rows are the whole load",
+        ),
+        identity=staged.load_id or "",
+    )

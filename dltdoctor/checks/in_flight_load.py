@@ -1,0 +1,61 @@
+"""A load is running right now.
+
+Its staged rows are not in the final table yet, as it should be: another session has the tables locked
+for writing, the package was written to within the last minute, or the load is young and its role is connected.
+
+*Why it matters.* Looked at in this moment a healthy load looks like a stranded one. Look again when
+it is over.
+
+*Fix safety.* There is nothing to repair, and every repair refuses while a load is running.
+"""
+
+from collections.abc import Iterable
+
+from dltdoctor.check import Note, check
+from dltdoctor.finding import Evidence, Severity
+from dltdoctor.ledger import Ledger
+from dltdoctor.sketch import LATEST, database, job, package, pipeline, staged, world
+from dltdoctor.snapshot import Activity, Pipeline, Snapshot
+from dltdoctor.words import moment, relation
+
+
+def _locked() -> Snapshot:
+    busy = Activity(locked=frozenset({("shop_staging", "orders")}))
+    return world(on=database(staged=(staged(),), activity=busy))
+
+
+def _fresh_package() -> Snapshot:
+    fresh = package(LATEST, "normalized", job(status="started"), is_fresh=True)
+    return world(pipeline(packages=[fresh]), on=database(staged=(staged(),)))
+
+
+def _old_and_quiet() -> Snapshot:
+    return world(on=database(staged=(staged(),)))
+
+
+@check("DD210", Severity.INFO, sick=[_locked, _fresh_package], well=[_old_and_quiet, world])
+def in_flight_load(pipelines: tuple[Pipeline, ...], ledger: Ledger | None = None) -> Iterable[Note]:
+    told: set[tuple[str, str]] = set()
+    for entry in ledger.entries if ledger else ():
+        for load in entry.loads_with("in-flight"):
+            key = (entry.row.pipeline, load.staged.load_id or entry.row.table)
+            if key not in told:
+                told.add(key)
+                place = relation(load.staged.staging, entry.row.table)
+                yield Note(
+                    message=f"{load.why}; its staged rows are on their way. Look again when it has finished",
+                    pipeline=entry.row.pipeline,
+                    dataset=entry.row.final.dataset,
+                    table=entry.row.table,
+                    evidence=(Evidence("young load, fresh package or write lock", f"{place}, pg_locks, pg_stat_activity"),),
+                    identity=load.staged.load_id or "",
+                )
+    for pipeline in pipelines:
+        for package in pipeline.pending:
+            if package.is_fresh and not package.failures and (pipeline.name, package.load_id) not in told:
+                yield Note(
+                    message=f"the load of {moment(package.load_id)} is being prepared or loaded right now",
+                    pipeline=pipeline.name,
+                    evidence=(Evidence("its package was written to within the last minute", package.path),),
+                    identity=package.load_id,
+                )

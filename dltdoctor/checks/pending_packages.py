@@ -1,0 +1,61 @@
+"""Extracted data waits on this machine and is not in the destination.
+
+A package was extracted or normalised and never loaded. The next `run()` loads it first, and then exits
+without extracting anything new.
+
+*Why it matters.* A run that only finishes old packages looks like "no new data". While the package waits,
+it may be the only copy of its rows: do not delete the working dir.
+
+*Fix safety.* dlt itself loads the package.
+"""
+
+from collections.abc import Iterable
+
+from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.checks.resumable_load import half_way
+from dltdoctor.finding import Evidence, Severity
+from dltdoctor.ledger import Ledger
+from dltdoctor.remedies import resume
+from dltdoctor.sketch import LATEST, database, job, package, pipeline, staged, world
+from dltdoctor.snapshot import Package, Pipeline, Snapshot
+from dltdoctor.words import count, listed, moment
+
+
+def _extracted() -> Snapshot:
+    return world(pipeline(packages=[package(LATEST, "extracted", job(status="new"))]), on=database())
+
+
+def _half_way() -> Snapshot:
+    merge = job(format="sql", status="new", error="permission denied")
+    return world(pipeline(packages=[package(LATEST, "normalized", job(), merge)]), on=database(staged=(staged(),)))
+
+
+def _running_now() -> Snapshot:
+    fresh = package(LATEST, "extracted", job(status="new"), is_fresh=True)
+    return world(pipeline(packages=[fresh]), on=database())
+
+
+@check("DD206", Severity.WARNING, sick=[_extracted], well=[_half_way, _running_now, world], url=f"{DLT_ISSUES}/3227")
+def pending_packages(pipelines: tuple[Pipeline, ...], ledger: Ledger | None = None) -> Iterable[Note]:
+    for pipeline in pipelines:
+        waiting = [p for p in pipeline.pending if not p.is_fresh and not (ledger and half_way(ledger, pipeline.name, p))]
+        if waiting:
+            yield _note(pipeline, waiting)
+
+
+def _note(pipeline: Pipeline, waiting: list[Package]) -> Note:
+    tables = sorted({j.table for p in waiting for j in p.jobs if not j.table.startswith("_dlt_")})
+    dataset = pipeline.state.dataset_name if pipeline.state else None
+    errors = [j for p in waiting for j in p.jobs if j.error]
+    return Note(
+        message=f"{count(len(waiting), 'load package')} of {moment(min(p.load_id for p in waiting))} or later "
+        f"{'wait' if len(waiting) != 1 else 'waits'} on this machine, with rows of {listed(tables) or 'no table'}; "
+        "the next run loads them first and extracts nothing new",
+        pipeline=pipeline.name,
+        dataset=dataset,
+        evidence=(
+            *(Evidence(f"{p.stage}, not loaded", p.path) for p in waiting[:5]),
+            *(Evidence(f"{j.table}: {j.error}", j.path) for j in errors[:2]),
+        ),
+        remedy=resume(pipeline.name, "Let dlt load what is pending"),
+    )

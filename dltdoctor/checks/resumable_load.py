@@ -1,0 +1,106 @@
+"""A load stopped between staging and the final table, and its package can finish it.
+
+The staged rows of the load are there, and so is its package: the merge failed, or the process was
+killed before it. dlt finishes the package when `pipeline.load()` or the next `run()` is called.
+
+*Why it matters.* Readers see the old rows until then. From dlt 1.30 on a failed merge stays pending
+and is tried again on every run, so a lasting cause blocks the pipeline: it loads nothing new.
+
+*Fix safety.* dlt itself finishes the load. Where another load has used the staging table since, the
+rows are staged again from the package's own files first; a plain resume would merge foreign rows.
+"""
+
+from collections.abc import Iterable
+
+from dltdoctor.check import DLT_DOCS, Note, check
+from dltdoctor.finding import Evidence, Severity
+from dltdoctor.ledger import Entry, Ledger
+from dltdoctor.remedies import resume
+from dltdoctor.sketch import LATEST, LOADED, database, job, package, pipeline, staged, world
+from dltdoctor.snapshot import Package, Pipeline, Snapshot
+from dltdoctor.words import count, listed, moment, relation
+
+
+def _merge_failed() -> Snapshot:
+    merge = job(format="sql", status="new", error="permission denied for table orders")
+    return world(pipeline(packages=[package(LATEST, "normalized", job(), merge)]), on=database(staged=(staged(),)))
+
+
+def _staging_reused() -> Snapshot:
+    merge = job(format="sql", status="started")
+    other = staged("1700000250.0", arrived=3, committed_in=("shop",))
+    return world(pipeline(packages=[package(LATEST, "normalized", job(), merge)]), on=database(staged=(other,)))
+
+
+def _finished() -> Snapshot:
+    return world(pipeline(packages=[package()]), on=database(staged=(staged(LOADED, arrived=3, committed_in=("shop",)),)))
+
+
+@check(
+    "DD202",
+    Severity.ERROR,
+    sick=[_merge_failed, _staging_reused],
+    well=[_finished, world],
+    url=f"{DLT_DOCS}/running-in-production/running#partially-loaded-packages",
+)
+def resumable_load(ledger: Ledger, pipelines: tuple[Pipeline, ...]) -> Iterable[Note]:
+    for pipeline in pipelines:
+        for package in pipeline.pending:
+            entries = half_way(ledger, pipeline.name, package)
+            if entries:
+                yield _note(pipeline.name, package, entries)
+
+
+def half_way(ledger: Ledger, pipeline: str, package: Package) -> list[Entry]:
+    """Root tables whose rows of this package are staged and whose merge has not happened."""
+    waiting = {j.table for j in package.jobs if j.is_followup and j.status in ("new", "started", "failed")}
+    done = {j.table for j in package.jobs if not j.is_followup and j.status == "completed"}
+    return [
+        e
+        for e in ledger.entries
+        if e.row.pipeline == pipeline
+        and e.row.parent is None
+        and e.row.schema == package.schema_name
+        and e.row.verdict != "in-flight"
+        and (
+            any(load.package is package and load.verdict == "resumable" for load in e.loads)
+            or (e.row.table in waiting and e.row.table in done and e.row.staging.exists)
+        )
+    ]
+
+
+def _note(pipeline: str, package: Package, entries: list[Entry]) -> Note:
+    overwritten = [e for e in entries if package.load_id not in e.row.staging.load_ids]
+    mixed = [e for e in entries if len(e.row.staging.load_ids) > 1]
+    tables = listed(relation(e.row.final.dataset, e.row.table) for e in entries)
+    staged = sum(load.staged.rows for e in entries for load in e.loads if load.staged.load_id == package.load_id)
+    errors = [j for j in package.jobs if j.error]
+    cause = f": {errors[0].error}" if errors else ""
+    redo = overwritten or mixed
+    state = (
+        f"{listed(relation(e.row.staging.dataset or '', e.row.table) for e in redo)} holds other rows by now"
+        if redo
+        else f"{count(staged, 'row')} wait in staging"
+    )
+    return Note(
+        message=f"the load of {moment(package.load_id)} stopped before its merge into {tables}{cause}; {state}",
+        pipeline=pipeline,
+        dataset=entries[0].row.final.dataset,
+        table=entries[0].row.table if len(entries) == 1 else None,
+        evidence=(
+            Evidence("the package is pending, its data jobs are completed, the merge job is not", package.path),
+            *(Evidence(f"{j.table}: {j.error}", j.path) for j in errors[:3]),
+            *(
+                Evidence(f"staged load ids: {listed(e.row.staging.load_ids) or 'none'}",
+                         relation(e.row.staging.dataset or "", e.row.table))
+                for e in entries
+            ),
+        ),
+        remedy=resume(
+            pipeline,
+            "Stage the rows again from the package's files, then let dlt finish the load"
+            if redo
+            else "Remove the cause, then let dlt finish the load" if errors else "Let dlt finish the load",
+        ),
+        identity=package.load_id,
+    )

@@ -1,0 +1,87 @@
+"""The working dir has loaded before, and this database knows nothing of it.
+
+The state says that loads were completed. In the database that the configuration leads to there is
+no dataset, no load and no state of this pipeline: it is another database, or the dataset was dropped.
+
+*Why it matters.* The next dlt command that connects there finds no dataset and wipes the whole working
+dir, pending packages included. After that everything is loaded again, into this database.
+
+*Fix safety.* Pointing the configuration back to the database that holds the state changes no row. Until
+then run no dlt command for this pipeline, not even `dlt pipeline <name> info`.
+"""
+
+from collections.abc import Iterable
+
+from dltdoctor.check import Note, check
+from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.sketch import database, package, pipeline, world
+from dltdoctor.snapshot import Catalog, Database, Pipeline, Route, Snapshot
+
+
+def _empty_database() -> Snapshot:
+    loader = pipeline(packages=[package()], last_destination="postgresql://loader:***@prod:5432/warehouse")
+    return world(loader, on=database({}, states=(), loads=()))
+
+
+def _its_own_database() -> Snapshot:
+    return world(pipeline(packages=[package()]), on=database())
+
+
+def _never_loaded() -> Snapshot:
+    return world(pipeline(state={"first_run": True}), on=database({}, states=(), loads=()))
+
+
+@check("DD109", Severity.ERROR, sick=[_empty_database], well=[_its_own_database, _never_loaded])
+def wrong_destination(
+    pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...], catalog: Catalog
+) -> Iterable[Note]:
+    for pipeline in pipelines:
+        database = catalog.database(pipeline.name)
+        ways = [r for r in routes if r.pipeline == pipeline.name]
+        if database is None or not ways or not _has_loaded(pipeline) or _is_known(database, pipeline, ways):
+            continue
+        state = pipeline.state
+        loaded = [p for p in pipeline.packages if p.stage == "loaded"]
+        evidence = [
+            Evidence(f"state version {state.version if state else 0}, {len(loaded)} completed packages",
+                     pipeline.working_dir or pipeline.name),
+            Evidence(f"no dataset {ways[0].final}, no row for {pipeline.name} in any _dlt_pipeline_state",
+                     f"{database.target.key} ({database.target.origin})"),
+        ]
+        if pipeline.last_destination:
+            evidence.append(Evidence(f"the last run loaded to {pipeline.last_destination}", "trace.pickle, not unpickled"))
+        yield Note(
+            message=f"{database.target.key} knows nothing of this pipeline, which has loaded before: "
+            "the next dlt command would wipe its working dir",
+            pipeline=pipeline.name,
+            dataset=ways[0].final,
+            evidence=tuple(evidence),
+            remedy=Remedy(
+                "Point the credentials back to the database that holds the dataset, then look again", "safe",
+                None if database.target.origin == "--dsn" else f"dltdoctor diagnose {pipeline.name} --dsn postgresql://…",
+            ),
+        )
+
+
+def _has_loaded(pipeline: Pipeline) -> bool:
+    state = pipeline.state
+    if pipeline.working_dir is None or state is None or state.partial or state.version < 1:
+        return False
+    return any(p.stage == "loaded" for p in pipeline.packages) or (
+        state.first_run is False and pipeline.last_destination is not None
+    )
+
+
+def _is_known(database: Database, pipeline: Pipeline, ways: list[Route]) -> bool:
+    """The dataset is there, or some dataset has a state or a load of this pipeline."""
+    if any(database.is_dataset(w.final) or _is_hidden(database, w.final) for w in ways):
+        return True
+    if any(s.pipeline_name == pipeline.name for s in database.states):
+        return True
+    names = {s.name for s in pipeline.schemas}
+    return any(load.schema_name in names for load in database.loads)
+
+
+def _is_hidden(database: Database, name: str) -> bool:
+    schema = database.schemas.get(name)
+    return schema is not None and not schema.usable
