@@ -12,7 +12,7 @@ from dltdoctor.ledger import LedgerRow
 from dltdoctor.snapshot import Value
 
 
-class PipelineLine(Value):
+class PipelineLine(Value, frozen=True):
     """One pipeline, in a line.
 
     `dataset` is the final dataset as Postgres names it. `target` is "host:port/database", never with
@@ -33,10 +33,11 @@ class PipelineLine(Value):
     notes: tuple[str, ...] = ()
 
 
-class Diagnosis(Value):
+class Diagnosis(Value, frozen=True):
     """Everything an examination has to say.
 
-    `checks` is the number of checks that were asked for. `why` holds, by code, the line that
+    `checks` is the number of checks that were asked for. `blind` is true when something that had to
+    be looked at could not be. `why` holds, by code, the line that
     `why_it_matters` finds in a check's doc.
     """
 
@@ -47,9 +48,10 @@ class Diagnosis(Value):
     checks: int = 0
     why: Mapping[str, str] = {}
     taken_at: float = 0.0
+    blind: bool = False
 
 
-class ColumnShare(Value):
+class ColumnShare(Value, frozen=True):
     """How much of a column holds a value: 0.0 to 1.0, None when it could not be told."""
 
     name: str
@@ -57,17 +59,18 @@ class ColumnShare(Value):
     non_null: float | None
 
 
-class NewestLoad(Value):
+class NewestLoad(Value, frozen=True):
     """The newest load that wrote a copy; `at` is None when no `_dlt_loads` row tells."""
 
     id: str
     at: float | None
 
 
-class TableCopy(Value):
+class TableCopy(Value, frozen=True):
     """A relation of the wanted name.
 
-    `kind` is what it is to dlt: the final table or the staging table of `pipelines`, or "other".
+    `database` is "host:port/database". `kind` is what it is to dlt: the final table or the staging
+    table of `pipelines`, or "other".
     `relation` is Postgres' word: "table", "view", "materialized view", "foreign table" or
     "partitioned table". `rows` is None when it could not be told; `exact` is about `rows`,
     `columns_exact` about the shares. `writers` are the pipelines that load into it. `bare_name` is
@@ -88,9 +91,10 @@ class TableCopy(Value):
     newest_load: NewestLoad | None = None
     writers: tuple[str, ...] = ()
     bare_name: bool = False
+    database: str | None = None
 
 
-class Whereabouts(Value):
+class Whereabouts(Value, frozen=True):
     """Every copy of a table in a database, and the `search_path` that picks among them.
 
     `similar` are names to offer when there is no copy. `notes` are lines worth adding, e.g. that a
@@ -112,7 +116,7 @@ _WHY = re.compile(
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 _SENTENCE = re.compile(r".+?[.!?](?=\s+[A-Z`]|\Z)", re.DOTALL)
-_A_LINE = 200
+_A_LINE = 240
 
 
 def why_it_matters(doc: str) -> str:

@@ -72,4 +72,4 @@ class SkippedCheck(msgspec.Struct, frozen=True, kw_only=True):
 def fingerprint(code: str, *identity: str | None) -> str:
     """A stable name for a finding: the same sickness in the same place, whatever the numbers."""
     text = "\x1f".join([code, *(part or "" for part in identity)])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -11,7 +11,6 @@ import msgspec
 
 from dltdoctor.snapshot import (
     Database,
-    Package,
     Pipeline,
     Route,
     Rows,
@@ -131,56 +130,60 @@ def _of_route(
     if schema is None:
         return
     stored = _stored_tables(database, route)
+    staging_name = route.examined_staging
     judged: dict[str, tuple[StagedVerdict, ...]] = {}
-    tables = sorted(schema.data_tables, key=lambda t: (t.root, t.parent is not None, t.name))
-    for table in tables:
+    for table in sorted(schema.data_tables, key=lambda t: (t.root, t.parent is not None, t.name)):
         if database is None:
             yield _unseen(route, table)
             continue
-        final, staging = database.table(route.final, table.name), _staging_table(database, route, table)
-        mine = [
-            load
-            for load in staged.get((database.target.key, route.staging or "", route.final, table.name), ())
-            if load.load_id is None or pipeline.name in owners.get(load.load_id, frozenset([pipeline.name]))
-            or load.committed_in
-        ]
-        loads = tuple(
-            _inherited(load, judged.get(table.root, ()), table)
-            or judge(
-                Case(
-                    staged=load,
-                    table=table,
-                    route=route,
-                    database=database,
-                    package=_package(pipeline, load.load_id),
-                    state_version=pipeline.state.version if pipeline.state else None,
-                    final_exists=final is not None,
-                    final_rows=_rows(database, final).rows if final else 0,
-                    staging_owner=staging.owner if staging else "",
-                )
+        final = database.table(route.final, table.name)
+        staging = database.table(staging_name, table.name) if staging_name else None
+        here = staged.get((database.target.key, staging_name or "", route.final, table.name), ())
+        cases = (
+            Case(
+                staged=load,
+                table=table,
+                route=route,
+                database=database,
+                package=pipeline.package(load.load_id) if load.load_id else None,
+                state_version=pipeline.state.version if pipeline.state else None,
+                final_exists=final is not None,
+                final_rows=_rows(database, final).rows if final else 0,
+                staging_owner=staging.owner if staging else "",
             )
-            for load in mine
+            for load in here
+            if _concerns(pipeline, load, owners)
         )
+        loads = tuple(_inherited(case, judged.get(table.root, ())) or judge(case) for case in cases)
         judged[table.name] = loads
-        entry = _entry(route, table, database, final, staging, loads, expected=table.name in stored)
+        entry = _entry(
+            _Sides(
+                route=route,
+                table=table,
+                database=database,
+                final=final,
+                staging=staging,
+                loads=loads,
+                expected=table.name in stored,
+            )
+        )
         if entry:
             yield entry
 
 
-def _inherited(
-    load: StagedLoad, root: tuple[StagedVerdict, ...], table: SchemaTable
-) -> StagedVerdict | None:
+def _concerns(pipeline: Pipeline, load: StagedLoad, owners: Mapping[str, frozenset[str]]) -> bool:
+    """False for an unrecorded load that is known to be another pipeline's."""
+    if load.load_id is None or load.committed_in or load.load_id not in owners:
+        return True
+    return pipeline.name in owners[load.load_id]
+
+
+def _inherited(case: Case, root: tuple[StagedVerdict, ...]) -> StagedVerdict | None:
     """A nested row shares the fate of the root row it hangs on: they are merged by one job."""
-    if not table.is_nested:
+    if not case.table.is_nested:
         return None
-    fate = next((v for v in root if v.staged.load_id == load.load_id), None)
-    if fate is None:
-        return None
-    return StagedVerdict(staged=load, verdict=fate.verdict, why=fate.why, package=fate.package, note=fate.note)
-
-
-def _package(pipeline: Pipeline, load_id: str | None) -> Package | None:
-    return pipeline.package(load_id) if load_id else None
+    fate = next((v for v in root if v.staged.load_id == case.staged.load_id), None)
+    return msgspec.structs.replace(fate, staged=case.staged) if fate else None
 
 
 def _stored_tables(database: Database | None, route: Route) -> frozenset[str]:
@@ -197,8 +200,19 @@ def _stored_tables(database: Database | None, route: Route) -> frozenset[str]:
     )
 
 
-def _staging_table(database: Database, route: Route, table: SchemaTable) -> Table | None:
-    return database.table(route.staging, table.name) if route.staging else None
+class _Sides(Value):
+    """Both sides of one table, and the verdicts on what is staged.
+
+    `expected` means that the destination's own schema says dlt has created the final table.
+    """
+
+    route: Route
+    table: SchemaTable
+    database: Database
+    final: Table | None
+    staging: Table | None
+    loads: tuple[StagedVerdict, ...]
+    expected: bool
 
 
 def _rows(database: Database, table: Table) -> Rows:
@@ -218,71 +232,52 @@ def _unseen(route: Route, table: SchemaTable) -> Entry:
     return Entry(row=row, table=table, route=route, why="the destination was not looked at")
 
 
-def _entry(
-    route: Route,
-    table: SchemaTable,
-    database: Database,
-    final: Table | None,
-    staging: Table | None,
-    loads: tuple[StagedVerdict, ...],
-    *,
-    expected: bool,
-) -> Entry | None:
-    rows = _rows(database, final) if final else Rows(rows=0)
-    if final is None and staging is None and not expected:
+def _entry(sides: _Sides) -> Entry | None:
+    route, table, final, staging = sides.route, sides.table, sides.final, sides.staging
+    if final is None and staging is None and not sides.expected:
         return None
-    verdict, why = _row_verdict(route, database, final, staging, loads, expected=expected)
-    total = sum(load.staged.rows for load in loads)
+    verdict, why = _row_verdict(sides)
+    rows = _rows(sides.database, final) if final else Rows(rows=0)
+    staged = sum(load.staged.rows for load in sides.loads) if staging is None or staging.readable else None
     row = LedgerRow(
         pipeline=route.pipeline,
         schema=route.schema,
         table=table.name,
         parent=table.parent,
-        final=FinalSide(
-            dataset=route.final, exists=final is not None, rows=rows.rows, exact=rows.exact
-        ),
+        final=FinalSide(dataset=route.final, exists=final is not None, rows=rows.rows, exact=rows.exact),
         staging=StagingSide(
-            dataset=route.staging,
+            dataset=route.examined_staging or route.staging,
             exists=staging is not None,
-            rows=total if staging is not None and staging.readable else None if staging else 0,
-            exact=all(load.staged.exact for load in loads),
-            load_ids=tuple(sorted({load.staged.load_id for load in loads if load.staged.load_id})),
+            rows=staged,
+            exact=all(load.staged.exact for load in sides.loads),
+            load_ids=tuple(sorted({load.staged.load_id for load in sides.loads if load.staged.load_id})),
         ),
         verdict=verdict,
     )
-    return Entry(row=row, table=table, route=route, loads=loads, why=why)
+    return Entry(row=row, table=table, route=route, loads=sides.loads, why=why)
 
 
-def _row_verdict(
-    route: Route,
-    database: Database,
-    final: Table | None,
-    staging: Table | None,
-    loads: tuple[StagedVerdict, ...],
-    *,
-    expected: bool,
-) -> tuple[Verdict, str]:
-    hidden = _hidden(database, route, final, staging)
+def _row_verdict(sides: _Sides) -> tuple[Verdict, str]:
+    hidden = _hidden(sides)
     if hidden:
         return "hidden", hidden
-    worst = max(loads, key=lambda load: RANK[load.verdict], default=None)
+    worst = max(sides.loads, key=lambda load: RANK[load.verdict], default=None)
     if worst and RANK[worst.verdict] > RANK["leftover"]:
         return worst.verdict, worst.why
-    if final is None and expected:
+    if sides.final is None and sides.expected:
         return "missing", "dlt's stored schema says this table was created; it is not there"
     if worst and worst.verdict == "leftover":
         return "leftover", worst.why
     return "healthy", "every load is in the final table"
 
 
-def _hidden(database: Database, route: Route, final: Table | None, staging: Table | None) -> str | None:
-    for name in (route.final, route.staging):
-        schema = database.schemas.get(name) if name else None
+def _hidden(sides: _Sides) -> str | None:
+    role = sides.database.role
+    for name in (sides.route.final, sides.route.examined_staging):
+        schema = sides.database.schemas.get(name) if name else None
         if schema and not schema.usable:
-            return f"the role {database.role} has no USAGE on schema {name}"
-    for table in (final, staging):
+            return f"the role {role} has no USAGE on schema {name}"
+    for table in (sides.final, sides.staging):
         if table and not table.readable:
-            return f"the role {database.role} has no SELECT on {table.schema}.{table.name}"
+            return f"the role {role} has no SELECT on {table.schema}.{table.name}"
     return None
-
-

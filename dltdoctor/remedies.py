@@ -27,6 +27,4 @@ def rewrite(pipeline: str, value: ConfigValue | None, instead: str) -> Remedy:
     if value is not None and value.provider == "env":
         return Remedy(title=f"{instead} in every place that sets it", safety="safe", command=f"unset {value.location}")
     where = f" ({value.location})" if value is not None else ""
-    return Remedy(
-        title=f"{instead}{where}", safety="safe", command=command("dltdoctor", "fix", pipeline, "--config")
-    )
+    return Remedy(title=f"{instead}{where}", safety="safe", command=command("dltdoctor", "fix", pipeline, "--config"))

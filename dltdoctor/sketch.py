@@ -90,10 +90,10 @@ def pipeline(
     )
 
 
-def job(table: str = "orders", format: str = "insert_values", status: Any = "completed", **changes: Any) -> Job:
+def job(table: str = "orders", kind: str = "insert_values", status: Any = "completed", **changes: Any) -> Job:
     """A job file of a package."""
-    file = f"{table}.abc.0.{format}"
-    return Job(table=table, file_id="abc", retry=0, format=format, status=status, path=file, size=99, **changes)
+    file = f"{table}.abc.0.{kind}"
+    return Job(table=table, file_id="abc", retry=0, format=kind, status=status, path=file, size=99, **changes)
 
 
 def package(load_id: str = LATEST, stage: Any = "loaded", *jobs: Job, **changes: Any) -> Package:
@@ -126,9 +126,12 @@ def database(
 ) -> Database:
     """A database of tables given as {"schema.table": rows}; `shop` is a dataset unless told otherwise."""
     rows = {"shop.orders": 3, "shop_staging.orders": 3} if counts is None else dict(counts)
-    places = {(s, t): n for s, t, n in ((*name.split(".", 1), n) for name, n in rows.items())}
+    places: dict[tuple[str, str], int] = {}
+    for place, number in rows.items():
+        schema, _, name = place.partition(".")
+        places[schema, name] = number
     own: list[tuple[str, str]] = []
-    for schema in {s for s, _ in places}:
+    for schema in dict.fromkeys(s for s, _ in places):
         own.append((schema, "_dlt_version"))
         if not schema.endswith("_staging"):
             own += [(schema, "_dlt_loads"), (schema, "_dlt_pipeline_state")]
@@ -152,9 +155,7 @@ def database(
         "tables": tables,
         "counts": {p: Rows(rows=n) for p, n in places.items()},
         "loads": (summary,) if loads is None else tuple(loads),
-        "states": (
-            StateRow(dataset="shop", pipeline_name="shop_loader", version=1, load_id=LOADED, committed=True),
-        ),
+        "states": (StateRow(dataset="shop", pipeline_name="shop_loader", version=1, load_id=LOADED, committed=True),),
     }
     return Database(**{**facts, **changes})
 
@@ -164,7 +165,9 @@ def setting(key: str, value: Any, *, provider: Any = "config.toml", location: st
     return Setting(key=key, winner=candidate(key, value, provider=provider, location=location))
 
 
-def candidate(key: str, value: Any, *, provider: Any = "config.toml", location: str = ".dlt/config.toml:3", **changes: Any) -> ConfigValue:
+def candidate(
+    key: str, value: Any, *, provider: Any = "config.toml", location: str = ".dlt/config.toml:3", **changes: Any
+) -> ConfigValue:
     """One candidate for a setting."""
     return ConfigValue(key=key, value=value, display=repr(value), provider=provider, location=location, **changes)
 

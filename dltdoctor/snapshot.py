@@ -6,7 +6,7 @@ connects, and configuration values that may hold one are masked before they beco
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Literal, dataclass_transform
 
 import msgspec
 
@@ -14,6 +14,7 @@ Area = Literal["pipelines", "config", "source", "catalog", "ledger"]
 Disposition = Literal["append", "replace", "merge", "skip"]
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class Value(msgspec.Struct, frozen=True, kw_only=True):
     """A frozen value; equality is by content."""
 
@@ -135,9 +136,9 @@ class Job(Value):
 class Package(Value):
     """A load package on disk.
 
-    `is_fresh` means that it was written to within the last minute before the snapshot. `stage` is "extracted" (not yet normalised), "new" (being normalised), "normalized" (pending:
-    dlt will load it on its next run), "loaded" or "aborted". `modified` is the newest mtime in it
-    (Unix seconds). `state_version` is the version of the pipeline state that this load would store.
+    `stage` is "extracted" (not yet normalised), "new" (being normalised), "normalized" (pending: dlt
+    will load it on its next run), "loaded" or "aborted". `modified` is the newest mtime in it (Unix
+    seconds); `is_fresh` means that this was within the last minute before the snapshot. `state_version` is the version of the pipeline state that this load would store.
     `can_rewind` is true when dlt kept the snapshot with which an abort restores the cursor
     (dlt 1.30 and newer).
     """
@@ -559,8 +560,8 @@ class Route(Value):
     `final` and `staging` follow the dataset name that dlt has in its state (what was loaded);
     `next_final` follows the configuration and source (what the next run will use). `layout` is the
     raw staging layout; `layout_error` says why dlt cannot use it; `staging` is None then.
-    `staging_found_by` is "layout" or "stored schema" (a staging-shaped schema that holds the same
-    schema version).
+    `staged_in` is the schema whose staged rows were looked at, when that is not `staging`: one that an
+    earlier layout left behind, or that holds the same stored schema.
     """
 
     pipeline: str
@@ -572,7 +573,12 @@ class Route(Value):
     layout: str | None
     layout_error: str | None = None
     layout_origin: str = "dlt's default"
-    staging_found_by: Literal["layout", "stored schema"] = "layout"
+    staged_in: str | None = None
+
+    @property
+    def examined_staging(self) -> str | None:
+        """Where staged rows are looked for."""
+        return self.staged_in or (self.staging if self.staging != self.final else None)
 
 
 class Unread(Value):

@@ -110,9 +110,7 @@ def _committed(case: Case) -> StagedVerdict:
     if not case.final_exists:
         return case.passes("missing", "the load is recorded as loaded, and the final table does not exist")
     if case.final_rows == 0:
-        return case.passes(
-            "missing", "the load is recorded as loaded, and the final table is empty", "emptied"
-        )
+        return case.passes("missing", "the load is recorded as loaded, and the final table is empty", "emptied")
     if staged.proof != "row-key":
         return case.passes("leftover", f"load {staged.load_id} is recorded as loaded")
     return case.passes(
@@ -173,9 +171,7 @@ def _without_ledger(case: Case) -> StagedVerdict:
             "plain",
         )
     if absent:
-        return case.passes(
-            "stranded", f"{absent} of {staged.sampled} staged rows are not in the final table", "plain"
-        )
+        return case.passes("stranded", f"{absent} of {staged.sampled} staged rows are not in the final table", "plain")
     return case.passes("leftover", "the staged rows are in the final table", "plain")
 
 
@@ -194,7 +190,7 @@ def _is_in_flight(case: Case) -> bool:
 
 
 def _was_rewound(case: Case) -> bool:
-    """dlt 1.30 and newer restore the cursor when a package is aborted."""
+    """From 1.30 on dlt restores the cursor when a package is aborted."""
     package = case.package
     return (
         package is not None

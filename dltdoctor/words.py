@@ -1,6 +1,6 @@
 """The small words of messages: counts, lists and names as a person writes them."""
 
-import datetime
+import datetime as dt
 import shlex
 from collections.abc import Iterable, Sequence
 
@@ -41,7 +41,7 @@ def command(*words: str) -> str:
 def moment(load_id: str) -> str:
     """A load id as a time, e.g. "2026-11-23 07:31:04 UTC"; the id itself when it is none."""
     try:
-        when = datetime.datetime.fromtimestamp(float(load_id), datetime.UTC)
+        when = dt.datetime.fromtimestamp(float(load_id), dt.UTC)
     except (ValueError, OverflowError, OSError):
         return load_id
     return when.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -12,41 +12,21 @@ that are NULL already are not in the database any more; dlt keeps them in the lo
 load packages, so do not delete its working dir.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-import msgspec
-
+from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.sketch import database, pipeline, table, world
-from dltdoctor.snapshot import Catalog, NullCount, Pipeline, Route, SchemaTable, Snapshot
+from dltdoctor.snapshot import Catalog, NullCount, Pipeline, Route, Snapshot
 from dltdoctor.words import columns, count, listed, relation
-
-
-class Writer(msgspec.Struct, frozen=True):
-    """One pipeline's view of a shared table."""
-
-    route: Route
-    table: SchemaTable
-    origin: str
-
-    @property
-    def own_columns(self) -> frozenset[str]:
-        """What it fills: complete columns, without dlt's own and without the key."""
-        key = {*self.table.primary_key, *self.table.merge_keys}
-        return frozenset(
-            c.name
-            for c in self.table.columns
-            if c.data_type and c.name not in key and not c.name.startswith("_dlt_")
-        )
+from dltdoctor.writers import Writer, shared_tables
 
 
 def _two_pipelines(strategy: str = "delete-insert", rows: int = 1) -> Snapshot:
-    scores = pipeline("scores", tables=[table("orders", "trust_score", merge_strategy=strategy)])
-    concepts = pipeline("concepts", tables=[table("orders", "app_concept", merge_strategy=strategy)])
+    scores = sketch.pipeline("scores", tables=[sketch.table("orders", "trust_score", merge_strategy=strategy)])
+    concepts = sketch.pipeline("concepts", tables=[sketch.table("orders", "app_concept", merge_strategy=strategy)])
     lost = NullCount(dataset="shop", table="orders", schema_name="concepts", columns=("trust_score",), rows=rows)
-    return world(scores, concepts, on=database(nulls=(lost,)))
+    return sketch.world(scores, concepts, on=sketch.database(nulls=(lost,)))
 
 
 def _upserts() -> Snapshot:
@@ -58,7 +38,7 @@ def _not_overlapping_yet() -> Snapshot:
 
 
 def _same_columns() -> Snapshot:
-    return world(pipeline("eu"), pipeline("us"), on=database())
+    return sketch.world(sketch.pipeline("eu"), sketch.pipeline("us"), on=sketch.database())
 
 
 @check(
@@ -69,39 +49,20 @@ def _same_columns() -> Snapshot:
     url=f"{DLT_DOCS}/general-usage/merge-loading",
 )
 def clobbered_columns(pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...], catalog: Catalog) -> Iterable[Note]:
-    for (place, final, name), writers in shared_tables(pipelines, routes, catalog).items():
-        nulls = {n.schema_name: n for d in catalog.databases if d.target.key == place
-                 for n in d.nulls if (n.dataset, n.table) == (final, name)}
-        lost = [(w, n) for w in writers if (n := nulls.get(w.route.schema)) and n.rows and _overwrites(w)]
+    for (place, final, name), writers in shared_tables(pipelines, routes, catalog.of_pipeline).items():
+        nulls = {
+            n.schema_name: n
+            for d in catalog.databases
+            if d.target.key == place
+            for n in d.nulls
+            if (n.dataset, n.table) == (final, name)
+        }
+        lost = [(w, n) for w in writers if (n := nulls.get(w.route.schema)) and n.rows and w.overwrites]
         if lost:
             yield _note(final, name, writers, lost)
 
 
-def shared_tables(
-    pipelines: Iterable[Pipeline], routes: Iterable[Route], catalog: Catalog
-) -> Mapping[tuple[str, str, str], list[Writer]]:
-    """Tables that are merged under several schema names, by (database, final dataset, table)."""
-    everyone = {p.name: p for p in pipelines}
-    found: dict[tuple[str, str, str], dict[str, Writer]] = defaultdict(dict)
-    for way in routes:
-        schema = everyone[way.pipeline].schema(way.schema) if way.pipeline in everyone else None
-        place = catalog.of_pipeline.get(way.pipeline)
-        for table in schema.data_tables if schema and place else ():
-            if table.disposition == "merge" and not table.is_nested and schema and place:
-                writer = Writer(way, table, schema.origin)
-                found[place, way.final, table.name].setdefault(way.schema, writer)
-    return {
-        key: list(writers.values())
-        for key, writers in found.items()
-        if len(writers) > 1 and len({w.own_columns for w in writers.values()}) > 1
-    }
-
-
-def _overwrites(writer: Writer) -> bool:
-    return writer.table.merge_strategy == "delete-insert" and bool(writer.table.primary_key or writer.table.merge_keys)
-
-
-def _note(final: str, table: str, writers: list[Writer], lost: list[tuple[Writer, NullCount]]) -> Note:
+def _note(final: str, table: str, writers: tuple[Writer, ...], lost: list[tuple[Writer, NullCount]]) -> Note:
     names = sorted({w.route.pipeline for w in writers})
     first, nulls = lost[0]
     return Note(

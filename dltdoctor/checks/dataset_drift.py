@@ -13,25 +13,29 @@ or move tables and state to the new schema together.
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.sketch import database, pipeline, route, setting, world
 from dltdoctor.snapshot import Catalog, Config, Pipeline, Route, Snapshot
 from dltdoctor.words import identifier
 
 
 def _renamed() -> Snapshot:
-    on = database({"shop.orders": 3, "shop_v2.orders": 2})
-    return world(on=on, routes=[route(next_final="shop_v2")], settings=[setting("dataset_name", "shop_v2")])
-
-
-def _renamed_to_nothing() -> Snapshot:
-    return world(
-        on=database(), routes=[route(next_final="shop_v2")], settings=[setting("dataset_name", "shop_v2")]
+    on = sketch.database({"shop.orders": 3, "shop_v2.orders": 2})
+    return sketch.world(
+        on=on, routes=[sketch.route(next_final="shop_v2")], settings=[sketch.setting("dataset_name", "shop_v2")]
     )
 
 
-@check("DD105", Severity.ERROR, Severity.WARNING, sick=[_renamed, _renamed_to_nothing], well=[world])
+def _renamed_to_nothing() -> Snapshot:
+    return sketch.world(
+        on=sketch.database(),
+        routes=[sketch.route(next_final="shop_v2")],
+        settings=[sketch.setting("dataset_name", "shop_v2")],
+    )
+
+
+@check("DD105", Severity.ERROR, Severity.WARNING, sick=[_renamed, _renamed_to_nothing], well=[sketch.world])
 def dataset_drift(
     routes: tuple[Route, ...], pipelines: tuple[Pipeline, ...], config: Config, catalog: Catalog | None = None
 ) -> Iterable[Note]:
@@ -47,25 +51,30 @@ def dataset_drift(
         winner = config.of(way.pipeline)["dataset_name"].winner
         said_by = winner.location if winner else "the project's source"
         yield Note(
-            message=f"the rows are in {way.final}, the next run loads into {way.next_final}: {_harm(exists, survives)}",
+            message=f"the rows are in {way.final}, the next run loads into {way.next_final}: {_harm(exists=exists, survives=survives)}",
             severity=Severity.ERROR if survives else Severity.WARNING,
             pipeline=way.pipeline,
             dataset=way.final,
             evidence=(
                 Evidence(f"dataset_name is {state.dataset_name!r}", state.origin),
                 Evidence(f"dataset_name is {winner.display if winner else repr(way.next_final)}", said_by),
-                *(Evidence(f"cursor {c.resource}.{c.path} is at {c.last_value}", state.origin) for c in state.cursors[:3]),
+                *(
+                    Evidence(f"cursor {c.resource}.{c.path} is at {c.last_value}", state.origin)
+                    for c in state.cursors[:3]
+                ),
             ),
             remedy=Remedy(
                 f"Set the name back to {way.final!r}; or move data and state together: rename the schema, then set the new name",
                 "unsafe",
-                f"ALTER SCHEMA {identifier(way.final)} RENAME TO {identifier(way.next_final)};" if exists is False else None,
+                f"ALTER SCHEMA {identifier(way.final)} RENAME TO {identifier(way.next_final)};"
+                if exists is False
+                else None,
             ),
             identity=way.schema,
         )
 
 
-def _harm(exists: bool | None, survives: bool) -> str:
+def _harm(*, exists: bool | None, survives: bool) -> str:
     if survives and exists:
         return "that dataset exists, so the cursors survive and only newer rows will arrive there"
     if exists is False:

@@ -12,10 +12,10 @@ one stay there until they are moved or loaded again.
 import re
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.remedies import rewrite
-from dltdoctor.sketch import database, pipeline, route, world
 from dltdoctor.snapshot import Catalog, Config, Pipeline, Route, Snapshot
 
 _TIMESTAMP = re.compile(r"_(20\d{12})$")
@@ -23,18 +23,20 @@ _TIMESTAMP = re.compile(r"_(20\d{12})$")
 
 def _timestamped() -> Snapshot:
     name = "shop_20261123073104"
-    return world(pipeline(dataset=name, state={"dev_mode": True}), routes=[route(final=name)])
+    return sketch.world(sketch.pipeline(dataset=name, state={"dev_mode": True}), routes=[sketch.route(final=name)])
 
 
 def _archive() -> Snapshot:
-    return world(pipeline(dataset="shop_2026"), routes=[route(final="shop_2026")], on=database())
+    return sketch.world(
+        sketch.pipeline(dataset="shop_2026"), routes=[sketch.route(final="shop_2026")], on=sketch.database()
+    )
 
 
 @check(
     "DD106",
     Severity.WARNING,
     sick=[_timestamped],
-    well=[_archive, world],
+    well=[_archive, sketch.world],
     url=f"{DLT_DOCS}/general-usage/pipeline#do-experiments-with-dev-mode",
 )
 def dev_mode_dataset(

@@ -11,39 +11,44 @@ Otherwise the resource has to be loaded again from the start.
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.ledger import Entry, Ledger
 from dltdoctor.remedies import resume
-from dltdoctor.sketch import LATEST, database, job, package, pipeline, staged, table, world
 from dltdoctor.snapshot import Catalog, Job, Package, Pipeline, Snapshot
 from dltdoctor.words import command, count, relation
 
 
 def _after_bare_placeholder() -> Snapshot:
-    empty = database({"shop.orders": 0})
-    return world(pipeline(packages=[package(LATEST, "loaded", job())]), on=empty)
+    empty = sketch.database({"shop.orders": 0})
+    return sketch.world(sketch.pipeline(packages=[sketch.package(sketch.LATEST, "loaded", sketch.job())]), on=empty)
 
 
 def _truncated_by_hand() -> Snapshot:
-    load = staged(committed_in=("shop",))
-    return world(on=database({"shop.orders": 0, "shop_staging.orders": 3}, staged=(load,)))
+    load = sketch.staged(committed_in=("shop",))
+    return sketch.world(on=sketch.database({"shop.orders": 0, "shop_staging.orders": 3}, staged=(load,)))
 
 
 def _crashed_replace() -> Snapshot:
-    replaced = table("orders", "amount", disposition="replace", merge_strategy=None)
-    half = package(LATEST, "normalized", job(status="new", error="server closed the connection"))
-    return world(pipeline(tables=[replaced], packages=[half]), on=database({"shop.orders": 0}))
+    replaced = sketch.table("orders", "amount", disposition="replace", merge_strategy=None)
+    half = sketch.package(sketch.LATEST, "normalized", sketch.job(status="new", error="server closed the connection"))
+    return sketch.world(sketch.pipeline(tables=[replaced], packages=[half]), on=sketch.database({"shop.orders": 0}))
 
 
 def _never_loaded() -> Snapshot:
-    waiting = package(LATEST, "normalized", job(status="new"))
-    return world(pipeline(packages=[waiting], state={"cursors": ()}), on=database({"shop.orders": 0}))
+    waiting = sketch.package(sketch.LATEST, "normalized", sketch.job(status="new"))
+    return sketch.world(
+        sketch.pipeline(packages=[waiting], state={"cursors": ()}), on=sketch.database({"shop.orders": 0})
+    )
 
 
 def _replaced_by_nothing() -> Snapshot:
-    replaced = table("orders", "amount", disposition="replace", merge_strategy=None)
-    return world(pipeline(tables=[replaced], packages=[package(LATEST, "loaded", job())]), on=database({"shop.orders": 0}))
+    replaced = sketch.table("orders", "amount", disposition="replace", merge_strategy=None)
+    return sketch.world(
+        sketch.pipeline(tables=[replaced], packages=[sketch.package(sketch.LATEST, "loaded", sketch.job())]),
+        on=sketch.database({"shop.orders": 0}),
+    )
 
 
 @check(
@@ -128,7 +133,9 @@ def _committed_cursor(entry: Entry, catalog: Catalog) -> tuple[Evidence, ...]:
         for cursor in stored.state.cursors if mine and stored.committed and stored.state else ():
             if cursor.resource == (entry.table.resource or entry.table.name) and cursor.last_value is not None:
                 origin = relation(stored.dataset, "_dlt_pipeline_state")
-                return (Evidence(f"cursor {cursor.path} of {cursor.resource} was committed at {cursor.last_value}", origin),)
+                return (
+                    Evidence(f"cursor {cursor.path} of {cursor.resource} was committed at {cursor.last_value}", origin),
+                )
     return ()
 
 

@@ -12,35 +12,38 @@ no load package proves that the staged rows are the whole load.
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.ledger import Entry, Ledger
 from dltdoctor.remedies import migrate
-from dltdoctor.sketch import LATEST, database, job, package, pipeline, staged, world
 from dltdoctor.snapshot import Snapshot
 from dltdoctor.verdict import StagedVerdict
 from dltdoctor.words import count, moment, relation
 
 
 def _silent_failure() -> Snapshot:
-    failed = job(format="sql", status="failed", error="permission denied for table orders")
-    load = staged(committed_in=("shop",))
-    return world(pipeline(packages=[package(LATEST, "loaded", job(), failed)]), on=database(staged=(load,)))
+    failed = sketch.job(kind="sql", status="failed", error="permission denied for table orders")
+    load = sketch.staged(committed_in=("shop",))
+    return sketch.world(
+        sketch.pipeline(packages=[sketch.package(sketch.LATEST, "loaded", sketch.job(), failed)]),
+        on=sketch.database(staged=(load,)),
+    )
 
 
 def _no_package() -> Snapshot:
-    return world(on=database(staged=(staged(committed_in=("shop",)),)))
+    return sketch.world(on=sketch.database(staged=(sketch.staged(committed_in=("shop",)),)))
 
 
 def _replaced_by_newer_load() -> Snapshot:
-    return world(on=database(staged=(staged(committed_in=("shop",), superseded=3),)))
+    return sketch.world(on=sketch.database(staged=(sketch.staged(committed_in=("shop",), superseded=3),)))
 
 
 @check(
     "DD203",
     Severity.ERROR,
     sick=[_silent_failure, _no_package],
-    well=[_replaced_by_newer_load, world],
+    well=[_replaced_by_newer_load, sketch.world],
     url=f"{DLT_ISSUES}/1749",
 )
 def false_commit(ledger: Ledger) -> Iterable[Note]:
@@ -71,7 +74,9 @@ def _note(entry: Entry, load: StagedVerdict) -> Note:
         remedy=migrate(
             row.pipeline,
             safety="safe" if failures else "unsafe",
-            because="" if failures else "without the load package nothing proves that the staged rows are the whole load",
+            because=""
+            if failures
+            else "without the load package nothing proves that the staged rows are the whole load",
         ),
         identity=staged.load_id or "",
     )

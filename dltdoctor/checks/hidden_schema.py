@@ -11,9 +11,9 @@ to believe that their rows are lost.
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.sketch import database, world
 from dltdoctor.snapshot import Snapshot, Unread
 
 
@@ -26,11 +26,11 @@ def _no_usage() -> Snapshot:
         areas=("catalog",),
         dataset="shop",
     )
-    return world(on=database(hidden=["shop"]), unread=(hidden,))
+    return sketch.world(on=sketch.database(hidden=["shop"]), unread=(hidden,))
 
 
 def _all_visible() -> Snapshot:
-    return world(on=database())
+    return sketch.world(on=sketch.database())
 
 
 @check("DD003", Severity.WARNING, sick=[_no_usage], well=[_all_visible])

@@ -11,29 +11,29 @@ it is over.
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import Note, check
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.ledger import Ledger
-from dltdoctor.sketch import LATEST, database, job, package, pipeline, staged, world
 from dltdoctor.snapshot import Activity, Pipeline, Snapshot
 from dltdoctor.words import moment, relation
 
 
 def _locked() -> Snapshot:
     busy = Activity(locked=frozenset({("shop_staging", "orders")}))
-    return world(on=database(staged=(staged(),), activity=busy))
+    return sketch.world(on=sketch.database(staged=(sketch.staged(),), activity=busy))
 
 
 def _fresh_package() -> Snapshot:
-    fresh = package(LATEST, "normalized", job(status="started"), is_fresh=True)
-    return world(pipeline(packages=[fresh]), on=database(staged=(staged(),)))
+    fresh = sketch.package(sketch.LATEST, "normalized", sketch.job(status="started"), is_fresh=True)
+    return sketch.world(sketch.pipeline(packages=[fresh]), on=sketch.database(staged=(sketch.staged(),)))
 
 
 def _old_and_quiet() -> Snapshot:
-    return world(on=database(staged=(staged(),)))
+    return sketch.world(on=sketch.database(staged=(sketch.staged(),)))
 
 
-@check("DD210", Severity.INFO, sick=[_locked, _fresh_package], well=[_old_and_quiet, world])
+@check("DD210", Severity.INFO, sick=[_locked, _fresh_package], well=[_old_and_quiet, sketch.world])
 def in_flight_load(pipelines: tuple[Pipeline, ...], ledger: Ledger | None = None) -> Iterable[Note]:
     told: set[tuple[str, str]] = set()
     for entry in ledger.entries if ledger else ():
@@ -47,7 +47,9 @@ def in_flight_load(pipelines: tuple[Pipeline, ...], ledger: Ledger | None = None
                     pipeline=entry.row.pipeline,
                     dataset=entry.row.final.dataset,
                     table=entry.row.table,
-                    evidence=(Evidence("young load, fresh package or write lock", f"{place}, pg_locks, pg_stat_activity"),),
+                    evidence=(
+                        Evidence("young load, fresh package or write lock", f"{place}, pg_locks, pg_stat_activity"),
+                    ),
                     identity=load.staged.load_id or "",
                 )
     for pipeline in pipelines:

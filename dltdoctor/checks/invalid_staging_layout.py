@@ -15,10 +15,10 @@ from collections.abc import Iterable
 
 import msgspec
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.remedies import rewrite
-from dltdoctor.sketch import route, setting, world
 from dltdoctor.snapshot import Config, Route, Snapshot
 
 LAYOUT = "staging_dataset_name_layout"
@@ -26,27 +26,30 @@ _TYPO = re.compile(r"[{}]|%(?!s)")
 
 
 def _none() -> Snapshot:
-    way = route(layout=None, layout_error="None is not a name", staging=None, layout_origin="load.py:9")
-    return world(
+    way = sketch.route(layout=None, layout_error="None is not a name", staging=None, layout_origin="load.py:9")
+    return sketch.world(
         routes=[msgspec.structs.replace(way, staging=None)],
-        settings=[setting(LAYOUT, None, provider="argument", location="load.py:9")],
+        settings=[sketch.setting(LAYOUT, None, provider="argument", location="load.py:9")],
     )
 
 
 def _typo() -> Snapshot:
-    way = route(layout="{dataset}_staging", staging="_dataset_staging")
-    return world(routes=[way], settings=[setting(LAYOUT, "{dataset}_staging")])
+    way = sketch.route(layout="{dataset}_staging", staging="_dataset_staging")
+    return sketch.world(routes=[way], settings=[sketch.setting(LAYOUT, "{dataset}_staging")])
 
 
 def _static() -> Snapshot:
-    return world(routes=[route(layout="_dlt_staging", staging="_dlt_staging")], settings=[setting(LAYOUT, "_dlt_staging")])
+    return sketch.world(
+        routes=[sketch.route(layout="_dlt_staging", staging="_dlt_staging")],
+        settings=[sketch.setting(LAYOUT, "_dlt_staging")],
+    )
 
 
 @check(
     "DD102",
     Severity.ERROR,
     sick=[_none, _typo],
-    well=[_static, world],
+    well=[_static, sketch.world],
     url=f"{DLT_DOCS}/dlt-ecosystem/staging",
 )
 def invalid_staging_layout(routes: tuple[Route, ...], config: Config) -> Iterable[Note]:
@@ -67,6 +70,8 @@ def invalid_staging_layout(routes: tuple[Route, ...], config: Config) -> Iterabl
             dataset=way.final,
             evidence=(Evidence(f"{LAYOUT} = {way.layout!r}", way.layout_origin),),
             remedy=rewrite(
-                way.pipeline, config.of(way.pipeline)[LAYOUT].winner, "Remove the staging layout, so that dlt's default applies"
+                way.pipeline,
+                config.of(way.pipeline)[LAYOUT].winner,
+                "Remove the staging layout, so that dlt's default applies",
             ),
         )

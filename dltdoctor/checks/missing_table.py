@@ -13,28 +13,28 @@ start. With a pending package, creating the table from its staging twin and resu
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.ledger import Entry, Ledger
-from dltdoctor.sketch import database, pipeline, world
 from dltdoctor.snapshot import Schema, Snapshot
 from dltdoctor.words import command, relation
 
 
 def _stored() -> dict[str, tuple[Schema, ...]]:
-    return {"shop": pipeline().schemas}
+    return {"shop": sketch.pipeline().schemas}
 
 
 def _dropped() -> Snapshot:
-    return world(on=database({"shop.other": 1}, stored_schemas=_stored()))
+    return sketch.world(on=sketch.database({"shop.other": 1}, stored_schemas=_stored()))
 
 
 def _there() -> Snapshot:
-    return world(on=database(stored_schemas=_stored()))
+    return sketch.world(on=sketch.database(stored_schemas=_stored()))
 
 
 def _never_created() -> Snapshot:
-    return world(on=database({"shop.other": 1}))
+    return sketch.world(on=sketch.database({"shop.other": 1}))
 
 
 @check("DD401", Severity.ERROR, sick=[_dropped], well=[_there, _never_created], url=f"{DLT_ISSUES}/1926")

@@ -11,34 +11,44 @@ it may be the only copy of its rows: do not delete the working dir.
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.checks.resumable_load import half_way
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.ledger import Ledger
 from dltdoctor.remedies import resume
-from dltdoctor.sketch import LATEST, database, job, package, pipeline, staged, world
 from dltdoctor.snapshot import Package, Pipeline, Snapshot
 from dltdoctor.words import count, listed, moment
 
 
 def _extracted() -> Snapshot:
-    return world(pipeline(packages=[package(LATEST, "extracted", job(status="new"))]), on=database())
+    return sketch.world(
+        sketch.pipeline(packages=[sketch.package(sketch.LATEST, "extracted", sketch.job(status="new"))]),
+        on=sketch.database(),
+    )
 
 
 def _half_way() -> Snapshot:
-    merge = job(format="sql", status="new", error="permission denied")
-    return world(pipeline(packages=[package(LATEST, "normalized", job(), merge)]), on=database(staged=(staged(),)))
+    merge = sketch.job(kind="sql", status="new", error="permission denied")
+    return sketch.world(
+        sketch.pipeline(packages=[sketch.package(sketch.LATEST, "normalized", sketch.job(), merge)]),
+        on=sketch.database(staged=(sketch.staged(),)),
+    )
 
 
 def _running_now() -> Snapshot:
-    fresh = package(LATEST, "extracted", job(status="new"), is_fresh=True)
-    return world(pipeline(packages=[fresh]), on=database())
+    fresh = sketch.package(sketch.LATEST, "extracted", sketch.job(status="new"), is_fresh=True)
+    return sketch.world(sketch.pipeline(packages=[fresh]), on=sketch.database())
 
 
-@check("DD206", Severity.WARNING, sick=[_extracted], well=[_half_way, _running_now, world], url=f"{DLT_ISSUES}/3227")
+@check(
+    "DD206", Severity.WARNING, sick=[_extracted], well=[_half_way, _running_now, sketch.world], url=f"{DLT_ISSUES}/3227"
+)
 def pending_packages(pipelines: tuple[Pipeline, ...], ledger: Ledger | None = None) -> Iterable[Note]:
     for pipeline in pipelines:
-        waiting = [p for p in pipeline.pending if not p.is_fresh and not (ledger and half_way(ledger, pipeline.name, p))]
+        waiting = [
+            p for p in pipeline.pending if not p.is_fresh and not (ledger and half_way(ledger, pipeline.name, p))
+        ]
         if waiting:
             yield _note(pipeline, waiting)
 

@@ -12,9 +12,9 @@ repair that first.
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.sketch import database, world
 from dltdoctor.snapshot import Catalog, Route, Snapshot, Source, TextReference, ViewReference
 from dltdoctor.words import relation
 
@@ -23,31 +23,29 @@ def _script() -> Snapshot:
     found = TextReference(
         file="score_batch.py", line=4, schema="shop_staging", table="orders", text="SELECT * FROM shop_staging.orders"
     )
-    return world(source=Source(root=".", references=(found,)))
+    return sketch.world(source=Source(root=".", references=(found,)))
 
 
 def _view() -> Snapshot:
     found = ViewReference(schema="api", view="orders", reads_schema="shop_staging", reads_table="orders")
-    return world(on=database(views=(found,)))
+    return sketch.world(on=sketch.database(views=(found,)))
 
 
 def _final_reader() -> Snapshot:
     found = TextReference(
         file="score.py", line=4, schema="city_staging", table="orders", text="SELECT * FROM city_staging.orders"
     )
-    return world(source=Source(root=".", references=(found,)))
+    return sketch.world(source=Source(root=".", references=(found,)))
 
 
 @check(
     "DD605",
     Severity.WARNING,
     sick=[_script, _view],
-    well=[_final_reader, world],
+    well=[_final_reader, sketch.world],
     url=f"{DLT_DOCS}/dlt-ecosystem/staging",
 )
-def reader_reads_staging(
-    routes: tuple[Route, ...], source: Source, catalog: Catalog | None = None
-) -> Iterable[Note]:
+def reader_reads_staging(routes: tuple[Route, ...], source: Source, catalog: Catalog | None = None) -> Iterable[Note]:
     stagings = {w.staging: w for w in routes if w.staging and w.staging != w.final}
     for reference in source.references:
         way = stagings.get(reference.schema) or stagings.get(reference.schema.lower())

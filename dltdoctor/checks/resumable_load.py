@@ -12,35 +12,44 @@ rows are staged again from the package's own files first; a plain resume would m
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.ledger import Entry, Ledger
 from dltdoctor.remedies import resume
-from dltdoctor.sketch import LATEST, LOADED, database, job, package, pipeline, staged, world
 from dltdoctor.snapshot import Package, Pipeline, Snapshot
 from dltdoctor.words import count, listed, moment, relation
 
 
 def _merge_failed() -> Snapshot:
-    merge = job(format="sql", status="new", error="permission denied for table orders")
-    return world(pipeline(packages=[package(LATEST, "normalized", job(), merge)]), on=database(staged=(staged(),)))
+    merge = sketch.job(kind="sql", status="new", error="permission denied for table orders")
+    return sketch.world(
+        sketch.pipeline(packages=[sketch.package(sketch.LATEST, "normalized", sketch.job(), merge)]),
+        on=sketch.database(staged=(sketch.staged(),)),
+    )
 
 
 def _staging_reused() -> Snapshot:
-    merge = job(format="sql", status="started")
-    other = staged("1700000250.0", arrived=3, committed_in=("shop",))
-    return world(pipeline(packages=[package(LATEST, "normalized", job(), merge)]), on=database(staged=(other,)))
+    merge = sketch.job(kind="sql", status="started")
+    other = sketch.staged("1700000250.0", arrived=3, committed_in=("shop",))
+    return sketch.world(
+        sketch.pipeline(packages=[sketch.package(sketch.LATEST, "normalized", sketch.job(), merge)]),
+        on=sketch.database(staged=(other,)),
+    )
 
 
 def _finished() -> Snapshot:
-    return world(pipeline(packages=[package()]), on=database(staged=(staged(LOADED, arrived=3, committed_in=("shop",)),)))
+    return sketch.world(
+        sketch.pipeline(packages=[sketch.package()]),
+        on=sketch.database(staged=(sketch.staged(sketch.LOADED, arrived=3, committed_in=("shop",)),)),
+    )
 
 
 @check(
     "DD202",
     Severity.ERROR,
     sick=[_merge_failed, _staging_reused],
-    well=[_finished, world],
+    well=[_finished, sketch.world],
     url=f"{DLT_DOCS}/running-in-production/running#partially-loaded-packages",
 )
 def resumable_load(ledger: Ledger, pipelines: tuple[Pipeline, ...]) -> Iterable[Note]:
@@ -91,8 +100,10 @@ def _note(pipeline: str, package: Package, entries: list[Entry]) -> Note:
             Evidence("the package is pending, its data jobs are completed, the merge job is not", package.path),
             *(Evidence(f"{j.table}: {j.error}", j.path) for j in errors[:3]),
             *(
-                Evidence(f"staged load ids: {listed(e.row.staging.load_ids) or 'none'}",
-                         relation(e.row.staging.dataset or "", e.row.table))
+                Evidence(
+                    f"staged load ids: {listed(e.row.staging.load_ids) or 'none'}",
+                    relation(e.row.staging.dataset or "", e.row.table),
+                )
                 for e in entries
             ),
         ),
@@ -100,7 +111,9 @@ def _note(pipeline: str, package: Package, entries: list[Entry]) -> Note:
             pipeline,
             "Stage the rows again from the package's files, then let dlt finish the load"
             if redo
-            else "Remove the cause, then let dlt finish the load" if errors else "Let dlt finish the load",
+            else "Remove the cause, then let dlt finish the load"
+            if errors
+            else "Let dlt finish the load",
         ),
         identity=package.load_id,
     )

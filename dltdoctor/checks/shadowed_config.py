@@ -16,10 +16,10 @@ from collections.abc import Iterable
 
 import msgspec
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.remedies import rewrite
-from dltdoctor.sketch import candidate, setting, world
 from dltdoctor.snapshot import Config, ConfigValue, PipelineConfig, Setting, Snapshot
 from dltdoctor.words import command
 
@@ -29,16 +29,16 @@ _LAYOUT = "staging_dataset_name_layout"
 def _bare_variable() -> Snapshot:
     found = Setting(
         key="dataset_name",
-        winner=candidate("dataset_name", "imagenet", provider="env", location="DATASET_NAME"),
-        shadowed=(candidate("dataset_name", "shop"),),
+        winner=sketch.candidate("dataset_name", "imagenet", provider="env", location="DATASET_NAME"),
+        shadowed=(sketch.candidate("dataset_name", "shop"),),
     )
-    return world(settings=[found])
+    return sketch.world(settings=[found])
 
 
 def _another_destination() -> Snapshot:
-    made = world()
+    made = sketch.world()
     unused = PipelineConfig(
-        pipeline="shop_loader", destination_name="pg_prod", unused=(candidate(_LAYOUT, "_dlt_staging"),)
+        pipeline="shop_loader", destination_name="pg_prod", unused=(sketch.candidate(_LAYOUT, "_dlt_staging"),)
     )
     return msgspec.structs.replace(made, config=Config(pipelines={"shop_loader": unused}))
 
@@ -46,21 +46,23 @@ def _another_destination() -> Snapshot:
 def _deliberate_override() -> Snapshot:
     found = Setting(
         key=_LAYOUT,
-        winner=candidate(_LAYOUT, "a_%s", provider="env", location="DESTINATION__POSTGRES__STAGING_DATASET_NAME_LAYOUT"),
-        shadowed=(candidate(_LAYOUT, "b_%s"),),
+        winner=sketch.candidate(
+            _LAYOUT, "a_%s", provider="env", location="DESTINATION__POSTGRES__STAGING_DATASET_NAME_LAYOUT"
+        ),
+        shadowed=(sketch.candidate(_LAYOUT, "b_%s"),),
     )
-    return world(settings=[found])
+    return sketch.world(settings=[found])
 
 
 def _same_value() -> Snapshot:
-    return world(settings=[setting("dataset_name", "shop")])
+    return sketch.world(settings=[sketch.setting("dataset_name", "shop")])
 
 
 @check(
     "DD110",
     Severity.WARNING,
     sick=[_bare_variable, _another_destination],
-    well=[_deliberate_override, _same_value, world],
+    well=[_deliberate_override, _same_value, sketch.world],
     url=f"{DLT_DOCS}/general-usage/credentials/setup",
 )
 def shadowed_config(config: Config) -> Iterable[Note]:
@@ -76,7 +78,9 @@ def shadowed_config(config: Config) -> Iterable[Note]:
                 message=f"{value.key} = {value.display} in {value.location} is not read: the pipeline's destination "
                 f"is called {settings.destination_name}, which has a section of its own",
                 pipeline=pipeline,
-                evidence=(Evidence(f"{value.key} = {value.display} under [{'.'.join(value.sections)}]", value.location),),
+                evidence=(
+                    Evidence(f"{value.key} = {value.display} under [{'.'.join(value.sections)}]", value.location),
+                ),
                 remedy=Remedy(f"Move it to [destination.{settings.destination_name}], or remove it", "manual"),
                 identity=f"{value.key} {'.'.join(value.sections)}",
             )

@@ -15,10 +15,10 @@ one table on purpose there is nothing to rewrite: run them one after the other, 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.remedies import rewrite
-from dltdoctor.sketch import pipeline, route, setting, table, world
 from dltdoctor.snapshot import Catalog, Config, Pipeline, Route, SchemaTable, Snapshot
 from dltdoctor.words import listed
 
@@ -27,19 +27,21 @@ LAYOUT = "staging_dataset_name_layout"
 
 def _static_layout() -> Snapshot:
     names = ("shop_loader", "mart_loader")
-    return world(
-        *(pipeline(n, dataset=n.split("_")[0]) for n in names),
-        routes=[route(n, n.split("_")[0], "_dlt_staging", layout="_dlt_staging") for n in names],
-        settings=[setting(LAYOUT, "_dlt_staging")],
+    return sketch.world(
+        *(sketch.pipeline(n, dataset=n.split("_")[0]) for n in names),
+        routes=[sketch.route(n, n.split("_")[0], "_dlt_staging", layout="_dlt_staging") for n in names],
+        settings=[sketch.setting(LAYOUT, "_dlt_staging")],
     )
 
 
 def _one_table_two_pipelines() -> Snapshot:
-    return world(pipeline("scores"), pipeline("concepts"))
+    return sketch.world(sketch.pipeline("scores"), sketch.pipeline("concepts"))
 
 
 def _one_dataset_two_tables() -> Snapshot:
-    return world(pipeline("scores"), pipeline("concepts", tables=[table("concepts", "label")]))
+    return sketch.world(
+        sketch.pipeline("scores"), sketch.pipeline("concepts", tables=[sketch.table("concepts", "label")])
+    )
 
 
 @check(
@@ -47,7 +49,7 @@ def _one_dataset_two_tables() -> Snapshot:
     Severity.ERROR,
     Severity.WARNING,
     sick=[_static_layout, _one_table_two_pipelines],
-    well=[_one_dataset_two_tables, world],
+    well=[_one_dataset_two_tables, sketch.world],
     url=f"{DLT_ISSUES}/4297",
 )
 def shared_staging(
@@ -75,8 +77,11 @@ def staged_tables(pipeline: Pipeline | None, way: Route) -> Mapping[str, SchemaT
     return {
         t.name: t
         for t in (schema.data_tables if schema else ())
-        if not t.is_nested and (t.disposition == "merge" or (t.disposition == "replace" and t.replace_strategy
-            not in (None, "truncate-and-insert")))
+        if not t.is_nested
+        and (
+            t.disposition == "merge"
+            or (t.disposition == "replace" and t.replace_strategy not in (None, "truncate-and-insert"))
+        )
     }
 
 
@@ -88,9 +93,7 @@ def _writers(ways: Iterable[Route], everyone: Mapping[str, Pipeline]) -> Mapping
     return writers
 
 
-def _of_several_datasets(
-    staging: str, ways: list[Route], everyone: Mapping[str, Pipeline], config: Config
-) -> Note:
+def _of_several_datasets(staging: str, ways: list[Route], everyone: Mapping[str, Pipeline], config: Config) -> Note:
     finals = sorted({w.final for w in ways})
     shared = sorted(t for t, by in _writers(ways, everyone).items() if len({w.final for w in by}) > 1)
     static = next((w for w in ways if w.layout is not None and "%s" not in w.layout), ways[0])
@@ -128,9 +131,7 @@ def _of_one_dataset(staging: str, ways: list[Route], everyone: Mapping[str, Pipe
                     severity=Severity.WARNING,
                     dataset=final,
                     table=table,
-                    evidence=tuple(
-                        Evidence(f"pipeline {w.pipeline} stages {table}", _origin(everyone, w)) for w in by
-                    ),
+                    evidence=tuple(Evidence(f"pipeline {w.pipeline} stages {table}", _origin(everyone, w)) for w in by),
                     remedy=Remedy("Run them one after the other, or give each a staging layout of its own", "manual"),
                     identity=",".join(names),
                 )

@@ -12,35 +12,35 @@ truncated already have to be loaded again by the pipeline they belonged to.
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.checks.shared_staging import LAYOUT, staged_tables
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.remedies import rewrite
-from dltdoctor.sketch import database, pipeline, table, world
 from dltdoctor.snapshot import Catalog, Config, Pipeline, Route, Snapshot
 from dltdoctor.words import listed
 
 
 def _staging_environment() -> Snapshot:
-    return world(pipeline("prod"), pipeline("preview", dataset="shop_staging"))
+    return sketch.world(sketch.pipeline("prod"), sketch.pipeline("preview", dataset="shop_staging"))
 
 
 def _ledger_in_staging() -> Snapshot:
-    on = database({"shop.orders": 3, "shop_staging.orders": 3})
+    on = sketch.database({"shop.orders": 3, "shop_staging.orders": 3})
     ledger = {("shop_staging", "_dlt_loads"): on.tables["shop", "_dlt_loads"]}
-    return world(on=database({"shop.orders": 3, "shop_staging.orders": 3}, tables=ledger))
+    return sketch.world(on=sketch.database({"shop.orders": 3, "shop_staging.orders": 3}, tables=ledger))
 
 
 def _only_appends() -> Snapshot:
-    appending = table("orders", disposition="append", merge_strategy=None)
-    return world(pipeline("prod", tables=[appending]), pipeline("preview", dataset="shop_staging"))
+    appending = sketch.table("orders", disposition="append", merge_strategy=None)
+    return sketch.world(sketch.pipeline("prod", tables=[appending]), sketch.pipeline("preview", dataset="shop_staging"))
 
 
 @check(
     "DD104",
     Severity.ERROR,
     sick=[_staging_environment, _ledger_in_staging],
-    well=[_only_appends, world],
+    well=[_only_appends, sketch.world],
     url=f"{DLT_DOCS}/dlt-ecosystem/staging",
 )
 def staging_is_anothers_dataset(

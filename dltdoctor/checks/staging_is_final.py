@@ -13,30 +13,30 @@ is touched. Rows that an older dlt has already emptied do not come back with it 
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.remedies import rewrite
-from dltdoctor.sketch import route, setting, world
 from dltdoctor.snapshot import Config, Route, Snapshot, Source
 
 LAYOUT = "staging_dataset_name_layout"
 
 
 def _bare_placeholder() -> Snapshot:
-    way = route(staging="shop", layout="%s", layout_origin=".dlt/config.toml:3")
-    return world(routes=[way], settings=[setting(LAYOUT, "%s")])
+    way = sketch.route(staging="shop", layout="%s", layout_origin=".dlt/config.toml:3")
+    return sketch.world(routes=[way], settings=[sketch.setting(LAYOUT, "%s")])
 
 
 def _cut_by_postgres() -> Snapshot:
     name = "a" * 63
-    return world(routes=[route(final=name, staging=name)])
+    return sketch.world(routes=[sketch.route(final=name, staging=name)])
 
 
 @check(
     "DD101",
     Severity.ERROR,
     sick=[_bare_placeholder, _cut_by_postgres],
-    well=[world],
+    well=[sketch.world],
     url=f"{DLT_DOCS}/dlt-ecosystem/staging",
 )
 def staging_is_final(routes: tuple[Route, ...], config: Config, source: Source) -> Iterable[Note]:
@@ -57,7 +57,9 @@ def staging_is_final(routes: tuple[Route, ...], config: Config, source: Source) 
             evidence=tuple(evidence),
             remedy=rewrite(way.pipeline, winner, "Remove the staging layout, so that dlt's default applies")
             if winner
-            else rewrite(way.pipeline, None, "Shorten the dataset name, or set a layout that differs in its first bytes"),
+            else rewrite(
+                way.pipeline, None, "Shorten the dataset name, or set a layout that differs in its first bytes"
+            ),
             identity=way.schema,
         )
 

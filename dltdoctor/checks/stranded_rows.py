@@ -16,44 +16,50 @@ from collections.abc import Iterable
 
 import msgspec
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Remedy, Safety, Severity
 from dltdoctor.ledger import Entry, Ledger
 from dltdoctor.remedies import migrate
-from dltdoctor.sketch import LATEST, LOADED, database, job, package, pipeline, staged, world
 from dltdoctor.snapshot import Package, Snapshot, StagedLoad
 from dltdoctor.verdict import StagedVerdict
 from dltdoctor.words import columns, count, moment, relation
 
 
 def _aborted() -> Snapshot:
-    failed = job(format="sql", status="failed", error="permission denied for table orders")
-    return world(pipeline(packages=[package(LATEST, "aborted", job(), failed)]), on=database(staged=(staged(),)))
+    failed = sketch.job(kind="sql", status="failed", error="permission denied for table orders")
+    return sketch.world(
+        sketch.pipeline(packages=[sketch.package(sketch.LATEST, "aborted", sketch.job(), failed)]),
+        on=sketch.database(staged=(sketch.staged(),)),
+    )
 
 
 def _working_dir_gone() -> Snapshot:
-    return world(on=database(staged=(staged(),)))
+    return sketch.world(on=sketch.database(staged=(sketch.staged(),)))
 
 
 def _plain_tables() -> Snapshot:
-    rows = staged(None, 2, sampled=2, proof="primary-key", differing=("trust_score",))
-    bare = database({"shop.orders": 2, "shop_staging.orders": 2}, staged=(rows,), states=(), loads=())
+    rows = sketch.staged(None, 2, sampled=2, proof="primary-key", differing=("trust_score",))
+    bare = sketch.database({"shop.orders": 2, "shop_staging.orders": 2}, staged=(rows,), states=(), loads=())
     tables = {place: table for place, table in bare.tables.items() if not place[1].startswith("_dlt_")}
-    return world(on=msgspec.structs.replace(bare, tables=tables))
+    return sketch.world(on=msgspec.structs.replace(bare, tables=tables))
 
 
 def _ledger_pruned() -> Snapshot:
-    old = staged("1500000000.0")
-    return world(on=database(staged=(old,)))
+    old = sketch.staged("1500000000.0")
+    return sketch.world(on=sketch.database(staged=(old,)))
 
 
 def _merged() -> Snapshot:
-    return world(on=database(staged=(staged(LOADED, arrived=3, committed_in=("shop",)),)))
+    return sketch.world(on=sketch.database(staged=(sketch.staged(sketch.LOADED, arrived=3, committed_in=("shop",)),)))
 
 
 def _pending() -> Snapshot:
-    merge = job(format="sql", status="new", error="permission denied")
-    return world(pipeline(packages=[package(LATEST, "normalized", job(), merge)]), on=database(staged=(staged(),)))
+    merge = sketch.job(kind="sql", status="new", error="permission denied")
+    return sketch.world(
+        sketch.pipeline(packages=[sketch.package(sketch.LATEST, "normalized", sketch.job(), merge)]),
+        on=sketch.database(staged=(sketch.staged(),)),
+    )
 
 
 @check(
@@ -61,7 +67,7 @@ def _pending() -> Snapshot:
     Severity.ERROR,
     Severity.INFO,
     sick=[_aborted, _working_dir_gone, _plain_tables, _ledger_pruned],
-    well=[_merged, _pending, world],
+    well=[_merged, _pending, sketch.world],
     url=f"{DLT_DOCS}/running-in-production/running#partially-loaded-packages",
 )
 def stranded_rows(ledger: Ledger) -> Iterable[Note]:
@@ -107,10 +113,8 @@ def _evidence(entry: Entry, load: StagedVerdict, ledger: Ledger) -> Iterable[Evi
         f"select _dlt_load_id, count(*) from {place} group by 1" if staged.load_id else f"select count(*) from {place}",
     )
     if staged.load_id and load.note != "plain":
-        yield Evidence(
-            f"load {staged.load_id} is not recorded", f"{relation(staged.final, '_dlt_loads')}"
-        )
-    yield _looked_up(row.final.exists, staged, final)
+        yield Evidence(f"load {staged.load_id} is not recorded", f"{relation(staged.final, '_dlt_loads')}")
+    yield _looked_up(staged, final, exists=row.final.exists)
     if load.note == "plain":
         yield Evidence(
             "no _dlt_loads and no load ids: which load it was, and whether it was complete, cannot be told", "pg_class"
@@ -128,12 +132,13 @@ def _evidence(entry: Entry, load: StagedVerdict, ledger: Ledger) -> Iterable[Evi
                 )
 
 
-def _looked_up(exists: bool | None, staged: StagedLoad, final: str) -> Evidence:
+def _looked_up(staged: StagedLoad, final: str, *, exists: bool | None) -> Evidence:
     if not exists:
         return Evidence(f"{final} does not exist", "pg_class")
     if staged.differing:
         return Evidence(
-            f"{columns(staged.differing)} hold values in staging and NULL in {final} for the same key", "compared by key"
+            f"{columns(staged.differing)} hold values in staging and NULL in {final} for the same key",
+            "compared by key",
         )
     how = {"row-key": "_dlt_id", "primary-key": "the primary key", "columns": "all columns", "none": "count"}
     return Evidence(

@@ -11,9 +11,9 @@ the checks that need no database.
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.sketch import world
 from dltdoctor.snapshot import Snapshot, Unread
 
 
@@ -26,10 +26,10 @@ def _wrong_password() -> Snapshot:
         areas=("catalog",),
         pipeline="shop_loader",
     )
-    return world(unread=(closed,))
+    return sketch.world(unread=(closed,))
 
 
-@check("DD002", Severity.ERROR, sick=[_wrong_password], well=[world])
+@check("DD002", Severity.ERROR, sick=[_wrong_password], well=[sketch.world])
 def unreachable_destination(unread: tuple[Unread, ...]) -> Iterable[Note]:
     for part in unread:
         if part.code == "DD002":

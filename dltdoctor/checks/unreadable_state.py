@@ -13,9 +13,9 @@ was. Do not delete the working dir before the pending packages in it are safe.
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.sketch import world
 from dltdoctor.snapshot import Snapshot, Unread
 
 
@@ -28,10 +28,10 @@ def _truncated() -> Snapshot:
         areas=("pipelines",),
         pipeline="shop_loader",
     )
-    return world(unread=(broken,))
+    return sketch.world(unread=(broken,))
 
 
-@check("DD001", Severity.ERROR, sick=[_truncated], well=[world])
+@check("DD001", Severity.ERROR, sick=[_truncated], well=[sketch.world])
 def unreadable_state(unread: tuple[Unread, ...]) -> Iterable[Note]:
     for part in unread:
         if part.code == "DD001":

@@ -10,21 +10,21 @@ source were still examined.
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Severity
-from dltdoctor.sketch import pipeline, world
 from dltdoctor.snapshot import Pipeline, Snapshot
 
 
 def _filesystem() -> Snapshot:
-    return world(pipeline(state={"destination_type": "dlt.destinations.filesystem"}))
+    return sketch.world(sketch.pipeline(state={"destination_type": "dlt.destinations.filesystem"}))
 
 
 @check(
     "DD004",
     Severity.INFO,
     sick=[_filesystem],
-    well=[world],
+    well=[sketch.world],
     url=f"{DLT_DOCS}/dlt-ecosystem/destinations",
 )
 def unsupported_destination(pipelines: tuple[Pipeline, ...]) -> Iterable[Note]:

@@ -11,9 +11,9 @@ convert the packages.
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.sketch import pipeline, world
 from dltdoctor.snapshot import Pipeline, Snapshot, Source
 from dltdoctor.words import command
 
@@ -24,15 +24,15 @@ _ENGINE_SINCE = {10: (1, 0, 0), 11: (1, 4, 1)}
 
 def _older_project() -> Snapshot:
     source = Source(root=".", dlt_version="1.28.1", dlt_version_origin="uv.lock")
-    return world(pipeline(storage_version="1.0.2"), source=source)
+    return sketch.world(sketch.pipeline(storage_version="1.0.2"), source=source)
 
 
 def _same_project() -> Snapshot:
     source = Source(root=".", dlt_version="1.31.0", dlt_version_origin="uv.lock")
-    return world(pipeline(storage_version="1.0.2"), source=source)
+    return sketch.world(sketch.pipeline(storage_version="1.0.2"), source=source)
 
 
-@check("DD005", Severity.WARNING, sick=[_older_project], well=[_same_project, world])
+@check("DD005", Severity.WARNING, sick=[_older_project], well=[_same_project, sketch.world])
 def version_skew(pipelines: tuple[Pipeline, ...], source: Source) -> Iterable[Note]:
     have = _numbers(source.dlt_version)
     if have is None:
@@ -48,9 +48,7 @@ def version_skew(pipelines: tuple[Pipeline, ...], source: Source) -> Iterable[No
                     Evidence(written[1], pipeline.working_dir or pipeline.name),
                     Evidence(f"dlt {source.dlt_version}", source.dlt_version_origin or source.root),
                 ),
-                remedy=Remedy(
-                    "Give the project the newer dlt", "manual", command("pip", "install", f"dlt>={needed}")
-                ),
+                remedy=Remedy("Give the project the newer dlt", "manual", command("pip", "install", f"dlt>={needed}")),
             )
 
 
@@ -58,8 +56,11 @@ def _written_by(pipeline: Pipeline) -> tuple[tuple[int, ...], str] | None:
     """The oldest dlt that can have written this working dir, and what says so."""
     if pipeline.working_dir is None:
         return None
-    signs = [(v, f"schema engine {s.engine_version} in {s.origin}") for s in pipeline.schemas
-             if (v := _ENGINE_SINCE.get(s.engine_version))]
+    signs = [
+        (v, f"schema engine {s.engine_version} in {s.origin}")
+        for s in pipeline.schemas
+        if (v := _ENGINE_SINCE.get(s.engine_version))
+    ]
     if storage := _STORAGE_SINCE.get(pipeline.storage_version or ""):
         signs.append((storage, f"load/.version is {pipeline.storage_version}"))
     return max(signs, default=None)

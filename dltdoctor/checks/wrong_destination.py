@@ -12,29 +12,29 @@ then run no dlt command for this pipeline, not even `dlt pipeline <name> info`.
 
 from collections.abc import Iterable
 
+from dltdoctor import sketch
 from dltdoctor.check import Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.sketch import database, package, pipeline, world
 from dltdoctor.snapshot import Catalog, Database, Pipeline, Route, Snapshot
 
 
 def _empty_database() -> Snapshot:
-    loader = pipeline(packages=[package()], last_destination="postgresql://loader:***@prod:5432/warehouse")
-    return world(loader, on=database({}, states=(), loads=()))
+    loader = sketch.pipeline(
+        packages=[sketch.package()], last_destination="postgresql://loader:***@prod:5432/warehouse"
+    )
+    return sketch.world(loader, on=sketch.database({}, states=(), loads=()))
 
 
 def _its_own_database() -> Snapshot:
-    return world(pipeline(packages=[package()]), on=database())
+    return sketch.world(sketch.pipeline(packages=[sketch.package()]), on=sketch.database())
 
 
 def _never_loaded() -> Snapshot:
-    return world(pipeline(state={"first_run": True}), on=database({}, states=(), loads=()))
+    return sketch.world(sketch.pipeline(state={"first_run": True}), on=sketch.database({}, states=(), loads=()))
 
 
 @check("DD109", Severity.ERROR, sick=[_empty_database], well=[_its_own_database, _never_loaded])
-def wrong_destination(
-    pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...], catalog: Catalog
-) -> Iterable[Note]:
+def wrong_destination(pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...], catalog: Catalog) -> Iterable[Note]:
     for pipeline in pipelines:
         database = catalog.database(pipeline.name)
         ways = [r for r in routes if r.pipeline == pipeline.name]
@@ -43,13 +43,19 @@ def wrong_destination(
         state = pipeline.state
         loaded = [p for p in pipeline.packages if p.stage == "loaded"]
         evidence = [
-            Evidence(f"state version {state.version if state else 0}, {len(loaded)} completed packages",
-                     pipeline.working_dir or pipeline.name),
-            Evidence(f"no dataset {ways[0].final}, no row for {pipeline.name} in any _dlt_pipeline_state",
-                     f"{database.target.key} ({database.target.origin})"),
+            Evidence(
+                f"state version {state.version if state else 0}, {len(loaded)} completed packages",
+                pipeline.working_dir or pipeline.name,
+            ),
+            Evidence(
+                f"no dataset {ways[0].final}, no row for {pipeline.name} in any _dlt_pipeline_state",
+                f"{database.target.key} ({database.target.origin})",
+            ),
         ]
         if pipeline.last_destination:
-            evidence.append(Evidence(f"the last run loaded to {pipeline.last_destination}", "trace.pickle, not unpickled"))
+            evidence.append(
+                Evidence(f"the last run loaded to {pipeline.last_destination}", "trace.pickle, not unpickled")
+            )
         yield Note(
             message=f"{database.target.key} knows nothing of this pipeline, which has loaded before: "
             "the next dlt command would wipe its working dir",
@@ -57,8 +63,11 @@ def wrong_destination(
             dataset=ways[0].final,
             evidence=tuple(evidence),
             remedy=Remedy(
-                "Point the credentials back to the database that holds the dataset, then look again", "safe",
-                None if database.target.origin == "--dsn" else f"dltdoctor diagnose {pipeline.name} --dsn postgresql://…",
+                "Point the credentials back to the database that holds the dataset, then look again",
+                "safe",
+                None
+                if database.target.origin == "--dsn"
+                else f"dltdoctor diagnose {pipeline.name} --dsn postgresql://…",
             ),
         )
 

@@ -9,6 +9,9 @@ class StagedTable(Value):
     `lineage` leads from the table to its root, the table first: ("orders__items", "orders"); a root
     table has only itself. `loads_of` are the datasets whose `_dlt_loads` may list its loads (several
     where a static layout shares the staging dataset). `primary_key` is dlt's, perhaps empty.
+    `merge_strategy` tells whether a final row of an older load counts as arrived: upsert makes
+    `_dlt_id` of the key, so a row that was never merged is found there, too; scd2 and insert-only
+    leave the older row on purpose.
     """
 
     staging: str
@@ -18,6 +21,7 @@ class StagedTable(Value):
     loads_of: tuple[str, ...]
     primary_key: tuple[str, ...] = ()
     hard_delete: str | None = None
+    merge_strategy: str | None = None
 
 
 class NullsByWriter(Value):

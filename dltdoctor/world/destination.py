@@ -1,0 +1,134 @@
+"""One database read for its pipelines, at one moment: catalog, dlt's tables, then what the ledger needs."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from dltdoctor.snapshot import Database, Route, Schema, SchemaTable, Unread, Value
+from dltdoctor.world.credentials import Credentials
+from dltdoctor.world.known import Configure, Known, completed, places, routes
+from dltdoctor.world.requests import NullsByWriter, StagedTable
+from dltdoctor.world.routing import places_by_staging
+from dltdoctor.writers import foreign_columns, shared_tables
+
+Progress = Callable[[str], None]
+
+
+class Reading(Value):
+    """What was read of one database, and the pipelines it made complete."""
+
+    database: Database
+    known: tuple[Known, ...]
+    routes: tuple[Route, ...]
+    unread: tuple[Unread, ...]
+
+
+def read_destination(
+    credentials: Credentials,
+    known: Iterable[Known],
+    configure: Configure,
+    *,
+    everyone: bool,
+    deep: bool,
+    progress: Progress,
+) -> Reading:
+    """Everything the ledger and the checks want of one database. Raises `CouldNotLookError`."""
+    from dltdoctor.world.postgres.activity import read_activity  # noqa: PLC0415 - offline needs none of it
+    from dltdoctor.world.postgres.catalog import read_catalog  # noqa: PLC0415
+    from dltdoctor.world.postgres.dlt_tables import read_dlt_tables  # noqa: PLC0415
+    from dltdoctor.world.postgres.rows import read_counts, read_nulls  # noqa: PLC0415
+    from dltdoctor.world.postgres.session import open_session  # noqa: PLC0415
+    from dltdoctor.world.postgres.staged import read_staged  # noqa: PLC0415
+
+    progress(f"connecting to {credentials.display}")
+    with open_session(credentials) as session:
+        progress("reading the catalog")
+        relations = read_catalog(session)
+        own = read_dlt_tables(session, relations.tables)
+        database = Database(
+            target=session.target,
+            server_version=session.server_version,
+            read_at=session.read_at,
+            role=session.role,
+            schemas=relations.schemas,
+            tables=relations.tables,
+            views=relations.views,
+            loads=own.loads,
+            states=own.states,
+            stored_schemas=own.stored_schemas,
+        )
+        everybody = completed(known, database, configure, everyone=everyone)
+        ways = tuple(way for each in everybody for way in routes(each, database))
+        key = session.target.key
+        at = places(everybody, key)
+        pipelines = [each.pipeline for each in everybody]
+        requests = tuple(_staged_tables(everybody, ways, database))
+        staged, staged_unread = read_staged(
+            session, requests, relations.tables, deep=deep, progress=_counting(progress, "comparing staged rows")
+        )
+        finals = {way.final for way in ways}
+        counted = [
+            t for t in relations.tables.values() if t.schema in finals and t.readable and not t.name.startswith("_dlt_")
+        ]
+        counts = read_counts(session, counted, deep=deep, progress=_counting(progress, "counting rows"))
+        shared = shared_tables(pipelines, ways, at)
+        nulls = read_nulls(
+            session,
+            [
+                NullsByWriter(dataset=final, table=table, schema_name=w.route.schema, columns=columns)
+                for (_, final, table), writers in shared.items()
+                for w in writers
+                if w.overwrites and (columns := foreign_columns(w, writers))
+            ],
+            relations.tables,
+            deep=deep,
+        )
+        places_asked = {(r.staging, r.table) for r in requests} | {(r.final, r.table) for r in requests}
+        activity = read_activity(session, places_asked)
+    needed = finals | {way.examined_staging for way in ways if way.examined_staging}
+    hidden = relations.hidden(session.role, needed)
+    return Reading(
+        database=msgspec.structs.replace(database, staged=staged, counts=counts, nulls=nulls, activity=activity),
+        known=tuple(everybody),
+        routes=ways,
+        unread=(*hidden, *own.unread, *staged_unread),
+    )
+
+
+def _counting(progress: Progress, what: str) -> Callable[[int, int], None]:
+    return lambda done, all_of_them: progress(f"{what}: {done:,} of {all_of_them:,} tables")
+
+
+def _staged_tables(known: Iterable[Known], ways: Iterable[Route], database: Database) -> Iterator[StagedTable]:
+    """A request for every staging table that is there, once for each final dataset it leads to."""
+    ways = tuple(ways)
+    users = places_by_staging(ways, {way.pipeline: "" for way in ways})
+    schemas = {(each.pipeline.name, s.name): s for each in known for s in each.pipeline.schemas}
+    asked: set[tuple[str, str, str]] = set()
+    for way in ways:
+        staging, schema = way.examined_staging, schemas.get((way.pipeline, way.schema))
+        for table in schema.data_tables if schema and staging else ():
+            place = (staging or "", way.final, table.name)
+            there = database.table(place[0], table.name)
+            if schema is None or there is None or not there.readable or place in asked:
+                continue
+            asked.add(place)
+            loads_of = users.get(("", place[0]), (way.final,))
+            if database.is_dataset(place[0]):
+                loads_of = (*loads_of, place[0])
+            yield StagedTable(
+                staging=place[0],
+                final=way.final,
+                table=table.name,
+                lineage=_lineage(schema, table),
+                loads_of=loads_of,
+                primary_key=table.primary_key,
+                hard_delete=next((c.name for c in table.columns if c.hard_delete), None),
+            )
+
+
+def _lineage(schema: Schema, table: SchemaTable) -> tuple[str, ...]:
+    names = [table.name]
+    while (parent := schema.table(names[-1])) and parent.parent and parent.parent not in names:
+        names.append(parent.parent)
+    return tuple(names)

@@ -1,0 +1,1 @@
+"""Reading one Postgres database in one read-only transaction."""

@@ -1,0 +1,3 @@
+SELECT {load_id} AS load_id{columns}
+FROM {source}
+WHERE {kept}
