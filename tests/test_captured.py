@@ -81,9 +81,7 @@ def test_faults_of_a_diagnosis() -> None:
 
 def assert_rows(connection: "psycopg.Connection[tuple[Any, ...]]", captured: CapturedWorld) -> None:
     for table, rows in captured.rows.items():
-        found = RowCounts(
-            count(connection, captured.dataset, table), count(connection, captured.staging, table)
-        )
+        found = RowCounts(count(connection, captured.dataset, table), count(connection, captured.staging, table))
         assert (captured.id, table, found) == (captured.id, table, rows)
     for qualified, rows_elsewhere in captured.elsewhere.items():
         found_elsewhere = count(connection, *qualified.split("."))

@@ -599,6 +599,19 @@ def test_what_is_not_the_projects_own_is_not_read(tmp_path: Path) -> None:
     assert names(tmp_path) == ["src/app/a.py"]
 
 
+@pytest.mark.parametrize(
+    "marks",
+    [("state.json", "load"), ("schemas", "load", "normalize"), ("completed_jobs",), ("new_jobs", "schema.json")],
+)
+def test_the_sql_of_dlts_own_working_dirs_is_not_a_reader(marks: tuple[str, ...], tmp_path: Path) -> None:
+    for name in marks:
+        (tmp_path / "state" / name).mkdir(parents=True)
+        (tmp_path / "state" / name / "orders.sql").write_text("select 1 from shop_staging.orders")
+    (tmp_path / "load" / "schemas").mkdir(parents=True)
+    (tmp_path / "load" / "schemas" / "own.sql").write_text("select 1 from shop_staging.orders")
+    assert [r.file for r in read_source(tmp_path)[0].references] == ["load/schemas/own.sql"]
+
+
 def test_links_do_not_lead_in_circles(tmp_path: Path) -> None:
     project(tmp_path, a="import dlt\ndlt.pipeline('a')\n")
     (tmp_path / "loop").symlink_to(tmp_path)

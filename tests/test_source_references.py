@@ -32,6 +32,12 @@ SCHEMA = (1, "public_staging", None)
         ('q("select 1 from warehouse.public_staging.orders")', ORDERS),
         ('q("select 1 from a, public_staging.orders o")', ORDERS),
         ('q("public_staging.orders")', ORDERS),
+        ('q("from public_staging.orders")', ORDERS),
+        ('q("delete from x using public_staging.orders")', ORDERS),
+        ('q("create view v as select 1 from (public_staging.orders join x using (y))")', ORDERS),
+        ('q("copy public_staging.orders to stdout")', ORDERS),
+        ('q("GRANT SELECT ON TABLE public_staging.orders TO anon")', ORDERS),
+        ('q("insert into public_staging.x select 1 from only public_staging.orders")', ORDERS),
         ('q(f"select 1 from {SCHEMA}.orders where {x}")', ORDERS),
         ('q(f"select 1 from public_staging.{table}")', SCHEMA),
         ('q("select 1 from public_staging.{}".format(t))', SCHEMA),
@@ -67,6 +73,15 @@ def test_python_that_reads_staging(text: str, expected: Reference, tmp_path: Pat
         'raise ValueError("nothing from public_staging.orders")',
         'assert rows, "no rows from public_staging.orders"',
         'x = "public_staging"',
+        'x = "3 rows are in public_staging.orders only: the merge failed"',
+        'x = "this was copied from public_staging.orders"',
+        'q("create table if not exists public_staging.orders (id int)")',
+        'q("alter table only public_staging.orders add x int")',
+        'q("create index i on public_staging.orders (id)")',
+        'q("insert into public_staging.orders values (1)")',
+        'q("update public_staging.orders set x = 1")',
+        'q("truncate public_staging.orders; select 1 from x")',
+        'q("copy public_staging.orders from stdin")',
         'open("public_staging.csv")',
         'open("data/public_staging.orders")',
         'q("select * from public_staging_old.orders")',
@@ -119,7 +134,7 @@ def test_sql(tmp_path: Path) -> None:
        and public_staging.comment */
     SELECT 'it''s public_staging.text', "a--b" FROM public_staging.orders o -- public_staging.comment
     JOIN "Shop_staging"."Order Items" USING (id);
-    SELECT * FROM public.orders_staging;
+    SELECT * FROM public.orders_staging; CREATE TABLE public_staging.made (id int);
     SET search_path TO public_staging;
     SELECT * FROM {{ source('crm_staging', 'people') }} {# public_staging.comment #}
     """
@@ -197,7 +212,7 @@ def test_the_text_is_masked_and_cut(tmp_path: Path) -> None:
     os.environ["PGPASSWORD"] = "{secret}"; q("select 1 from public_staging.d")
     """
     (tmp_path / "a.py").write_text(textwrap.dedent(text))
-    (tmp_path / "a.sql").write_text(f"ALTER ROLE x PASSWORD '{secret}'; TABLE public_staging.e;\n")
+    (tmp_path / "a.sql").write_text(f"ALTER ROLE x PASSWORD '{secret}'; select 1 from public_staging.e;\n")
     references = read_source(tmp_path)[0].references
     assert [r.table for r in references] == ["a", "b", "c", "d", "e"]
     assert secret not in repr(references)

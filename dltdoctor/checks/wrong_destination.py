@@ -1,10 +1,11 @@
 """The working dir has loaded before, and this database knows nothing of it.
 
 The state says that loads were completed. In the database that the configuration leads to there is
-no dataset, no load and no state of this pipeline: it is another database, or the dataset was dropped.
+no load and no state of this pipeline: it is another database, or the dataset was dropped.
 
-*Why it matters.* The next dlt command that connects there finds no dataset and wipes the whole working
-dir, pending packages included. After that everything is loaded again, into this database.
+*Why it matters.* Where the dataset does not exist, the next dlt command that connects wipes the whole
+working dir, pending packages included, and loads everything again into this database. Where another
+pipeline has made a dataset of that name, the cursor survives and only newer rows arrive there.
 
 *Fix safety.* Pointing the configuration back to the database that holds the state changes no row. Until
 then run no dlt command for this pipeline, not even `dlt pipeline <name> info`.
@@ -56,9 +57,9 @@ def wrong_destination(pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...]
             evidence.append(
                 Evidence(f"the last run loaded to {pipeline.last_destination}", "trace.pickle, not unpickled")
             )
+        there = any(database.is_dataset(w.final) for w in ways)
         yield Note(
-            message=f"{database.target.key} knows nothing of this pipeline, which has loaded before: "
-            "the next dlt command would wipe its working dir",
+            message=f"{database.target.key} knows nothing of this pipeline, which has loaded before: {_harm(there=there)}",
             pipeline=pipeline.name,
             dataset=ways[0].final,
             evidence=tuple(evidence),
@@ -72,6 +73,12 @@ def wrong_destination(pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...]
         )
 
 
+def _harm(*, there: bool) -> str:
+    if there:
+        return "its dataset is there, but another pipeline's; only rows newer than the cursor would arrive in it"
+    return "its dataset is not there, and the next dlt command would wipe the working dir"
+
+
 def _has_loaded(pipeline: Pipeline) -> bool:
     state = pipeline.state
     if pipeline.working_dir is None or state is None or state.partial or state.version < 1:
@@ -82,8 +89,8 @@ def _has_loaded(pipeline: Pipeline) -> bool:
 
 
 def _is_known(database: Database, pipeline: Pipeline, ways: list[Route]) -> bool:
-    """The dataset is there, or some dataset has a state or a load of this pipeline."""
-    if any(database.is_dataset(w.final) or _is_hidden(database, w.final) for w in ways):
+    """Some dataset has a state or a load of this pipeline, or could not be looked into."""
+    if any(_is_hidden(database, w.final) for w in ways):
         return True
     if any(s.pipeline_name == pipeline.name for s in database.states):
         return True

@@ -77,7 +77,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 def server_account() -> Account:
-    """This process' own user, or for root the first humble one that exists."""
+    """The own user of this process, or for root the first humble one that it can become."""
     if os.geteuid() != 0:
         return Account()
     for name in HUMBLE:

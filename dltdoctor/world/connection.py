@@ -73,7 +73,7 @@ def credentials_for(
     return next(found, None) or _nothing_found(providers, pipeline, section)
 
 
-def _in_order(  # noqa: PLR0917 - the arguments of the two public functions, once more
+def _in_order(
     providers: Providers,
     pipeline: str,
     section: str,

@@ -1,6 +1,6 @@
 """One database read for its pipelines, at one moment: catalog, dlt's tables, then what the ledger needs."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -25,7 +25,7 @@ class Reading(Value):
 
 def read_destination(
     credentials: Credentials,
-    known: Iterable[Known],
+    known: Sequence[Known],
     configure: Configure,
     *,
     everyone: bool,

@@ -1,7 +1,7 @@
 """Pipelines put together from both sides: what a working dir does not tell, the destination may."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -34,12 +34,12 @@ class Known(Value):
 Configure = Callable[[Pipeline], Known]
 
 
-def completed(known: Iterable[Known], database: Database, configure: Configure, *, everyone: bool) -> list[Known]:
+def completed(known: Sequence[Known], database: Database, configure: Configure, *, everyone: bool) -> list[Known]:
     """The known pipelines with what the destination adds, then those only the destination knows.
 
     Unless `everyone` is asked for, strangers count only where they share a dataset with a known one.
     """
-    found = {p.name: (p, datasets) for p, datasets in _discovered(database)}
+    found = {p.name: (p, datasets) for p, datasets in _discovered(database, known)}
     complete = [_with_stored(each, found.get(each.pipeline.name), database) for each in known]
     names = {each.pipeline.name for each in complete}
     mine = {way.final for each in complete for way in routes(each, database)}
@@ -99,15 +99,15 @@ def _is_usual_staging_of_another(name: str, database: Database) -> bool:
     return name.endswith("_staging") and database.is_dataset(name.removesuffix("_staging"))
 
 
-def _discovered(database: Database) -> Iterator[tuple[Pipeline, tuple[str, ...]]]:
+def _discovered(database: Database, known: Sequence[Known]) -> Iterator[tuple[Pipeline, tuple[str, ...]]]:
     """Pipelines by the states, then by the schemas, that the destination stores; with their datasets."""
+    claimed = {name for each in known if each.pipeline.state for name in each.pipeline.state.schema_names}
     by_name: dict[str, dict[str, State]] = defaultdict(dict)
     for row in sorted(database.states, key=lambda r: (r.committed, r.load_id)):
         state = row.state or State(
             origin=f"{row.dataset}._dlt_pipeline_state", pipeline_name=row.pipeline_name, version=row.version
         )
         by_name[row.pipeline_name][row.dataset] = state
-    claimed: set[tuple[str, str]] = set()
     for name, states in by_name.items():
         newest = max(states.values(), key=lambda s: s.version)
         wanted = {n for s in states.values() for n in (*s.schema_names, s.default_schema_name) if n}
@@ -116,11 +116,11 @@ def _discovered(database: Database) -> Iterator[tuple[Pipeline, tuple[str, ...]]
             for schema in database.stored_schemas.get(dataset, ()):
                 if schema.name in wanted or not wanted:
                     schemas.setdefault(schema.name, schema)
-                    claimed.add((dataset, schema.name))
+        claimed |= wanted | set(schemas)
         yield Pipeline(name=name, origin="destination", state=newest, schemas=tuple(schemas.values())), tuple(states)
     for dataset, stored in database.stored_schemas.items():
         for schema in stored if database.is_dataset(dataset) else ():
-            if (dataset, schema.name) not in claimed and schema.name not in by_name:
+            if schema.name not in claimed:
                 yield Pipeline(name=schema.name, origin="destination", schemas=(schema,)), (dataset,)
 
 

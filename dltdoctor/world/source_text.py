@@ -17,10 +17,21 @@ MAX_TEXT = 120
 MAX_HITS = 200  # In one file: a dump that is no reader must not fill the report.
 HOLE = "\x00"  # What an f-string computes.
 _IDENTIFIER = r"""[^\W\d][\w$]*|"[^"\n]+"|[\x00{%]|\$\{"""
+# Without one of these a string that says "from x_staging.t" is prose.
 _SQL_SHAPE = re.compile(
-    r"\b(?:select|insert|update|delete|merge|truncate|create|alter|drop|copy|grant|refresh|from|join)\b",
+    r"\A\s*(?:from|(?:left|right|inner|full|cross)?\s*join)\b"
+    r"|\b(?:select|insert|update|delete|merge|create|copy|grant|with)\b",
     re.IGNORECASE,
 )
+# What stands before a name that is read; DDL and what writes to the table is no reader.
+_READ = re.compile(
+    r"(?:\b(?:from|join|using)(?:\s+(?:only|lateral))?|\bfrom\b[^;]*,|\bgrant\b[^;]*\bon(?:\s+table)?|')"
+    r'\s*\(?\s*(?:[\w"$\x00]+\s*\.\s*)?\Z',
+    re.IGNORECASE,
+)
+_COPY = re.compile(r"\bcopy\s*\Z", re.IGNORECASE)
+_TO = re.compile(r"[^;]*\bto\b", re.IGNORECASE)
+_LONGEST_STATEMENT = 2_000
 _YAML_VALUE = re.compile(r"(?:^|:|-)[ \t]+[\"']?\Z")
 _SQL_TOKEN = re.compile(
     r"(?P<blank>--[^\n]*|\{#.*?(?:#\}|\Z)|/\*.*?(?:\*/|\Z))|(?P<text>'(?:[^']|'')*')|\"[^\"\n]*\"", re.DOTALL
@@ -111,8 +122,10 @@ class Names:
 
     def in_sql(self, text: str) -> Iterator[Hit]:
         """Hits in SQL; a quoted text counts only when it is nothing but a qualified name."""
-        for found in self._qualified.finditer(_blanked(_SQL_TOKEN, text, self._qualified)):
-            yield _hit(found)
+        plain = _blanked(_SQL_TOKEN, text, self._qualified)
+        for found in self._qualified.finditer(plain):
+            if _is_read(plain, found):
+                yield _hit(found)
         yield from _hits(self._path, _blanked(_SQL_TOKEN, text))
 
     def in_string(self, text: str) -> Iterator[Hit]:
@@ -146,7 +159,7 @@ class Names:
         for found in self._qualified.finditer(text):
             before = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
             is_name = _YAML_VALUE.search(before) and found["t"].lower() not in _FILE_SUFFIXES
-            if is_name or _SQL_SHAPE.search(before):
+            if is_name or _is_read(text, found):
                 yield _hit(found)
         yield from _hits(self._path, text)
 
@@ -167,6 +180,14 @@ def reference(file: str, line: int, hit: Hit, text: str) -> TextReference:
     shown = masked_text(text.strip())
     shown = shown if len(shown) <= MAX_TEXT else shown[: MAX_TEXT - 1] + "…"
     return TextReference(file=file, line=line, schema=hit.schema, table=hit.table, text=shown)
+
+
+def _is_read(text: str, found: re.Match[str]) -> bool:
+    start = max(text.rfind(";", 0, found.start()) + 1, found.start() - _LONGEST_STATEMENT)
+    before = text[start : found.start()]
+    if _COPY.search(before):
+        return _TO.match(text, found.end()) is not None
+    return _READ.search(before) is not None
 
 
 def _hit(found: re.Match[str]) -> Hit:
@@ -193,6 +214,6 @@ def _blanked(tokens: re.Pattern[str], text: str, kept: re.Pattern[str] | None = 
             return _spaces(found)
         if kept is None or not found["text"]:
             return found[0]
-        return f" {found[0][1:-1]} " if kept.fullmatch(found[0][1:-1]) else _spaces(found)
+        return found[0] if kept.fullmatch(found[0][1:-1]) else _spaces(found)
 
     return tokens.sub(blank, text)

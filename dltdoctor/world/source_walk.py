@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ SKIPPED = frozenset(
         "dist",
     }
 )
+
+_PACKAGE = frozenset({"new_jobs", "started_jobs", "completed_jobs", "failed_jobs"})
 
 Progress = Callable[[str], None]
 
@@ -53,7 +56,8 @@ class Walk:
         while directories and not self._is_over():
             path, prefix = directories.popleft()
             entries = self._scan(path, prefix)
-            if prefix and any(entry.name == "pyvenv.cfg" for entry in entries):
+            names = {entry.name for entry in entries}
+            if (prefix and "pyvenv.cfg" in names) or _is_dlts(names):
                 continue
             for entry in entries:
                 if self._is_walked(entry):
@@ -115,6 +119,12 @@ def is_too_wide(root: Path) -> bool:
     except (OSError, RuntimeError):  # A link that leads to itself, or a user without a home.
         return root == Path("/")
     return resolved == home or resolved in home.parents
+
+
+def _is_dlts(names: AbstractSet[str]) -> bool:
+    """True for a pipeline's working dir and a load package: their SQL is dlt's, not a reader's."""
+    parts = names & {"schemas", "load", "normalize"}
+    return bool(("state.json" in names and parts) or len(parts) == 3 or names & _PACKAGE)
 
 
 def printable(name: str) -> str:

@@ -148,13 +148,12 @@ class _Reader:
         self.source = source
         providers = self._providers_in(self.project)
         self.dirs = find_pipelines_dirs(
-            request.pipelines_dir,
+            request.cwd / request.pipelines_dir if request.pipelines_dir else None,
             environ=request.environ,
             cwd=self.project,
             home=request.home,
             is_root=request.is_root,
             configured=_configured_dir(providers),
-            profile=active_profile(self.project, request.environ),
         )
         self.progress("reading the working dirs")
         pipelines, unread = read_pipelines(self.dirs, request.names)

@@ -138,7 +138,8 @@ def _prove(
 
     order = list(proofs)
     parts = [
-        staged_sql.proof_of(part, filled[i], look.tables, proofs[i], counts[i], deep=look.deep) for part, i in enumerate(order)
+        staged_sql.proof_of(part, filled[i], look.tables, proofs[i], counts[i], deep=look.deep)
+        for part, i in enumerate(order)
     ]
     settings = {} if look.deep else _BY_INDEX
     reading = read_parts(look.session, parts, size=look.batch, settings=settings, progress=progress)

@@ -146,9 +146,9 @@ def _lookups(request: StagedTable, tables: Mapping[Key, Table], proof: Proof) ->
         SQL(", f.{} IS NULL AS {}").format(Identifier(name), _numbered("c", i)) for i, name in enumerate(proof.compared)
     )
     load_id = _final_load_id(request, tables, proof)
-    joins = [_lookup(proof.lookup, "f", "k", final, load_id, compared)]
+    joins = [_lookup(proof.lookup, "f", prefix="k", final=final, load_id=load_id, columns=compared)]
     if proof.by_key:
-        joins.append(_lookup(proof.by_key, "p", "p", final, load_id, SQL("")))
+        joins.append(_lookup(proof.by_key, "p", prefix="p", final=final, load_id=load_id, columns=SQL("")))
     return SQL("\n").join(joins)
 
 
