@@ -124,6 +124,7 @@ def _staged_tables(known: Iterable[Known], ways: Iterable[Route], database: Data
                 loads_of=loads_of,
                 primary_key=table.primary_key,
                 hard_delete=next((c.name for c in table.columns if c.hard_delete), None),
+                merge_strategy=table.merge_strategy,
             )
 
 

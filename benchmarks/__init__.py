@@ -1,0 +1,1 @@
+"""What dltdoctor costs, beside what people would otherwise use."""
