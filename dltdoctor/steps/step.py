@@ -1,0 +1,109 @@
+"""The steps of a repair, as values that can be shown, stored, applied and inverted.
+
+Preview renders the very objects that apply runs. Undo is apply of the inverses in reverse order: a
+file step knows its own; a database step gets its from what was captured while it ran. Rows never
+stand in a step: they stay in the database.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from dltdoctor.snapshot import Value
+
+
+class Probe(Value):
+    """A query with one row that must give `expected`, compared as JSON text.
+
+    `what` completes the sentence "... has changed" when it does not.
+    """
+
+    what: str
+    query: str
+    expected: str
+
+
+class TouchedTable(Value):
+    """A table that a database step writes. `key` identifies a row: ("_dlt_id",) or a primary key.
+
+    With `created` the step creates the table itself.
+    """
+
+    schema: str
+    table: str
+    key: tuple[str, ...]
+    created: bool = False
+
+
+class RunSql(Value, tag="run-sql"):
+    """Statements in the plan's one transaction. What they delete, update and insert is captured.
+
+    `statements` run in order on one connection; a placeholder-free text each. `locks` are taken before
+    the probes. `drops` lists relations that the statements make and remove again.
+    """
+
+    title: str
+    statements: tuple[str, ...]
+    touches: tuple[TouchedTable, ...]
+    before: tuple[Probe, ...] = ()
+    after: tuple[Probe, ...] = ()
+    locks: tuple[tuple[str, str], ...] = ()
+    note: str = ""
+
+
+class WriteFile(Value, tag="write-file"):
+    """A file's new content, or its removal (None). `before` is the digest of what is there now.
+
+    Paths are absolute. `mode` is kept when it is None.
+    """
+
+    title: str
+    path: str
+    before: str | None
+    content: bytes | None
+    mode: int | None = None
+    note: str = ""
+
+
+class Rename(Value, tag="rename"):
+    """A file or directory moved inside one file system; the target must not exist."""
+
+    title: str
+    source: str
+    target: str
+    note: str = ""
+
+
+class FinishLoad(Value, tag="finish-load"):
+    """A pending package finished by dlt itself, in a child process.
+
+    `interpreter` is the project's Python; `environ` are variables that say what the source passes as
+    arguments, never a secret.
+    """
+
+    title: str
+    pipeline: str
+    load_id: str
+    pipelines_dir: str
+    project: str
+    interpreter: str
+    environ: dict[str, str] = {}
+    note: str = ""
+
+
+Step = RunSql | WriteFile | Rename | FinishLoad
+Kind = Literal["run-sql", "write-file", "rename", "finish-load"]
+
+
+def is_database_step(step: Step) -> bool:
+    return isinstance(step, RunSql)
+
+
+def encode(steps: tuple[Step, ...]) -> bytes:
+    """Steps as JSON."""
+    return msgspec.json.encode(steps)
+
+
+def decode(content: bytes) -> tuple[Step, ...]:
+    """Steps from JSON; raises `msgspec.ValidationError`."""
+    return msgspec.json.decode(content, type=tuple[Step, ...])
