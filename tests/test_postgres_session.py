@@ -206,3 +206,17 @@ def test_psycopg_is_imported_with_the_first_connection_and_not_before():
 )
 def test_only_the_first_line_of_a_servers_text_is_kept(text, line):
     assert first_line(text) == line
+
+
+def test_text_that_is_not_utf_8_is_one_clear_line(database):
+    name = credentials(database).parameters["dbname"] + "_ascii"
+    run_sql(database, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    try:
+        with psycopg.connect(database, dbname=name, autocommit=True, client_encoding="latin1") as connection:
+            connection.execute('CREATE TABLE "\xe9\xe8" (i int)')
+        with opened(database, dbname=name) as session:
+            with pytest.raises(FailedReadError, match="not UTF-8"):
+                read_catalog(session)
+            assert session.fetch(b"SELECT 1") == [(1,)]
+    finally:
+        run_sql(database, f"DROP DATABASE {name}")
