@@ -1,1 +1,1 @@
-"""What dltdoctor costs, beside what people would otherwise use."""
+"""What dltdoctor costs, beside what the programs cost that people would use instead: python -m benchmarks."""

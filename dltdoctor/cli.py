@@ -1,24 +1,42 @@
 """The command line: parse, call the doctor, hand to the report, exit with the documented code."""
 
-import enum
+import errno
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from dltdoctor import __version__
 from dltdoctor.errors import DoctorError, UsageError
+from dltdoctor.parameters import (
+    Deep,
+    Dsn,
+    FailOn,
+    Format,
+    Ignore,
+    Offline,
+    OutputFormat,
+    PipelinesDir,
+    Project,
+    Select,
+    Threshold,
+    Verbose,
+)
+from dltdoctor.words import DSN_VARIABLE, PROGRAM
 
 if TYPE_CHECKING:
     from dltdoctor.diagnosis import Diagnosis
+    from dltdoctor.finding import Severity
     from dltdoctor.world.survey import Progress, Request
 
+_UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT)
+
 app = typer.Typer(
-    name="dltdoctor",
+    name=PROGRAM,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -28,61 +46,7 @@ app = typer.Typer(
 )
 
 
-class Format(enum.StrEnum):
-    """What is written to stdout."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-class FailOn(enum.StrEnum):
-    """The severity from which on the exit code is 1."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-    NEVER = "never"
-
-
-Dsn = Annotated[
-    str | None,
-    typer.Option(
-        "--dsn", metavar="DSN", help="Look into this database, whatever dlt would resolve.", show_default=False
-    ),
-]
-PipelinesDir = Annotated[
-    Path | None,
-    typer.Option("--pipelines-dir", metavar="DIR", help="Where dlt keeps the working dirs.", show_default=False),
-]
-Project = Annotated[
-    Path | None,
-    typer.Option(
-        "--project",
-        metavar="DIR",
-        help="The project with its .dlt directory and source [default: here].",
-        show_default=False,
-    ),
-]
-Offline = Annotated[bool, typer.Option("--offline", help="Do not connect: local state, configuration and source only.")]
-Deep = Annotated[bool, typer.Option("--deep", help="Count and compare every row instead of estimating and sampling.")]
-OutputFormat = Annotated[Format, typer.Option("--format", "-f", help="How to write the report to stdout.")]
-Select = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--select",
-        metavar="CODES",
-        help="Only these checks: codes, names, or DD2 for all of DD2xx.",
-        show_default=False,
-    ),
-]
-Ignore = Annotated[
-    list[str] | None, typer.Option("--ignore", metavar="CODES", help="Leave these checks out.", show_default=False)
-]
-Threshold = Annotated[FailOn, typer.Option("--fail-on", help="Exit with 1 from this severity on.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every table, healthy ones too.")]
-
-
-@app.callback(invoke_without_command=True)
+@app.callback()
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,  # noqa: FBT002 - Typer's way
 ) -> None:
@@ -93,7 +57,10 @@ def root(
 
 @app.command()
 def diagnose(  # noqa: PLR0913 - one parameter for each option
-    pipelines: Annotated[list[str] | None, typer.Argument(metavar="[PIPELINE]...", show_default=False)] = None,
+    pipelines: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PIPELINE]...", help="Names of pipelines; none means all.", show_default=False),
+    ] = None,
     dsn: Dsn = None,
     pipelines_dir: PipelinesDir = None,
     project: Project = None,
@@ -116,7 +83,7 @@ def diagnose(  # noqa: PLR0913 - one parameter for each option
     request = _request(pipelines, dsn, pipelines_dir, project, deep=deep, offline=offline)
     with _progress() as step:
         diagnosis = doctor.diagnose(request, select=_codes(select), ignore=_codes(ignore), progress=step)
-    _write(diagnosis, format, verbose=verbose)
+    _write(diagnosis, request, format, verbose=verbose)
     raise typer.Exit(doctor.exit_code(diagnosis, _severity(fail_on)))
 
 
@@ -134,6 +101,7 @@ def where(
     """Show every copy of a table: its schema, rows, filled columns, newest load, and who writes it."""
     from dltdoctor import doctor  # noqa: PLC0415
     from dltdoctor.report import where as report  # noqa: PLC0415
+    from dltdoctor.situation import Situation  # noqa: PLC0415
 
     request = _request(None, dsn, pipelines_dir, project, deep=deep)
     with _progress() as step:
@@ -141,9 +109,10 @@ def where(
     if format is Format.JSON:
         _bytes(report.render_json(*places))
     else:
-        for whereabouts in places:
-            report.render(whereabouts, verbose=verbose, file=sys.stdout)
-    raise typer.Exit(0 if any(w.copies for w in places) else 1)
+        situation = Situation(request)
+        for place in places:
+            report.render(situation.shortened_place(place), verbose=verbose, file=sys.stdout)
+    raise typer.Exit(0 if any(place.copies for place in places) else 1)
 
 
 @app.command()
@@ -160,7 +129,8 @@ def explain(
     if code is None:
         report.render_list(CHECKS, file=sys.stdout)
         return
-    for check in chosen([code], ()):
+    for number, check in enumerate(chosen([code], ())):
+        sys.stdout.write("\n" if number else "")
         report.render(check, file=sys.stdout)
 
 
@@ -186,22 +156,21 @@ def demo(
     if list_scenarios:
         report.render_list(SCENARIOS, file=sys.stdout)
         return
-    as_text = format is Format.TEXT
     find_scenario(scenario)
+    here = this_machine()
     with _progress(delay=0.0) as step, build_world(scenario, keep=keep, progress=step) as world:
-        request = msgspec.structs.replace(
-            this_machine(),
-            project=world.project,
-            pipelines_dir=world.pipelines_dir,
-            environ=world.environ,
-            cwd=world.project,
-        )
+        # Only what is kept can be looked at again: only then the commands in the report lead there.
+        places = {"project": world.project, "pipelines_dir": world.pipelines_dir} if keep else {}
+        request = msgspec.structs.replace(here, environ=world.environ, cwd=world.project, **places)
         diagnosis = doctor.diagnose(request, progress=step)
+    as_text = format is Format.TEXT
     if as_text:
         report.render_story(world.scenario, file=sys.stdout)
-    _write(diagnosis, format, verbose=False)
+    _write(diagnosis, request, format, verbose=False)
     if keep:
         report.render_kept(world, file=sys.stdout if as_text else sys.stderr)
+    elif as_text:
+        report.render_gone(world.scenario, file=sys.stdout)
     raise typer.Exit(doctor.exit_code(diagnosis, _severity(FailOn.ERROR)))
 
 
@@ -219,7 +188,13 @@ def _request(
     from dltdoctor.world.survey import this_machine  # noqa: PLC0415
 
     if dsn is not None and offline:
-        raise UsageError("--dsn and --offline contradict each other", "Leave one of them out.")
+        if dsn != os.environ.get(DSN_VARIABLE):
+            raise UsageError("--dsn and --offline contradict each other", "Leave one of them out.")
+        dsn = None
+    if dsn is not None and not dsn.strip():
+        raise UsageError(
+            "--dsn is empty", f"Write it out, or export {DSN_VARIABLE}=postgresql://user:password@host:port/database."
+        )
     return msgspec.structs.replace(
         this_machine(),
         names=tuple(dict.fromkeys(pipelines or ())),
@@ -235,21 +210,22 @@ def _codes(given: list[str] | None) -> tuple[str, ...]:
     return tuple(code for text in given or () for code in text.replace(",", " ").split())
 
 
-def _severity(fail_on: FailOn):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _severity(fail_on: FailOn) -> "Severity | None":
     from dltdoctor.finding import Severity  # noqa: PLC0415
 
     return None if fail_on is FailOn.NEVER else Severity(fail_on.value)
 
 
-def _write(diagnosis: "Diagnosis", format: Format, *, verbose: bool) -> None:  # noqa: A002
+def _write(diagnosis: "Diagnosis", request: "Request", format: Format, *, verbose: bool) -> None:  # noqa: A002
     if format is Format.JSON:
         from dltdoctor.report import json as report  # noqa: PLC0415
 
         _bytes(report.render(diagnosis))
         return
     from dltdoctor.report import text  # noqa: PLC0415
+    from dltdoctor.situation import Situation  # noqa: PLC0415
 
-    text.render(diagnosis, verbose=verbose, file=sys.stdout)
+    text.render(Situation(request).shortened(diagnosis), verbose=verbose, file=sys.stdout)
 
 
 def _bytes(content: bytes) -> None:
@@ -268,32 +244,51 @@ def _progress(delay: float = 1.0) -> Iterator["Progress"]:
 
 def main() -> NoReturn:
     """Run a command; every error a user can cause is two lines on stderr and a documented exit code."""
+    code = 0
     try:
-        app(standalone_mode=True)
+        try:
+            app(prog_name=PROGRAM)
+        finally:
+            sys.stdout.flush()
     except DoctorError as error:
-        _complain(sys.stderr, error.message, error.hint)
-        sys.exit(error.exit_code)
+        _complain(error.message, error.hint)
+        code = error.exit_code
     except KeyboardInterrupt:
-        _complain(sys.stderr, "interrupted", "")
-        sys.exit(130)
+        _complain("interrupted")
+        code = 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except Exception as error:
-        if os.environ.get("DLTDOCTOR_TRACEBACK"):
-            raise
-        _complain(
-            sys.stderr,
-            f"dltdoctor has a bug: {type(error).__name__}",
-            "Nothing was changed. Run again with DLTDOCTOR_TRACEBACK=1 for the details; they may hold names from your project.",
-        )
-        sys.exit(3)
-    sys.exit(0)
+        _close_stdout()
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            code = _confess(error)
+        else:
+            _close_stdout()
+            _complain(f"the report could not be written: {os.strerror(error.errno)}")
+            code = 3
+    except Exception as error:  # noqa: BLE001 - told without its text, which may hold the user's data
+        code = _confess(error)
+    sys.exit(code)
 
 
-def _complain(file: IO[str], message: str, hint: str) -> None:
+def _confess(error: Exception) -> int:
+    """Admit a bug; the exit code. The traceback only for those who ask, it may hold names and values."""
+    if os.environ.get("DLTDOCTOR_TRACEBACK"):
+        raise error
+    _complain(
+        f"dltdoctor has a bug: {type(error).__name__}",
+        "Nothing was changed. Run again with DLTDOCTOR_TRACEBACK=1 for the details; they may hold names from your project.",
+    )
+    return 3
+
+
+def _close_stdout() -> None:
+    """Nobody reads it any more: what is still buffered must not raise again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(message: str, hint: str = "") -> None:
     from dltdoctor.report.safe import safe  # noqa: PLC0415
 
-    file.write(f"dltdoctor: {safe(message)}\n")
+    sys.stderr.write(f"dltdoctor: {safe(message)}\n")
     if hint:
-        file.write(f"  {safe(hint)}\n")
+        sys.stderr.write(f"  {safe(hint)}\n")

@@ -1,5 +1,6 @@
 """The use cases: the only room where world, checks and repair meet."""
 
+import difflib
 from collections.abc import Collection, Iterable
 
 import msgspec
@@ -11,9 +12,11 @@ from dltdoctor.errors import CouldNotLookError, UsageError
 from dltdoctor.examine import examine
 from dltdoctor.finding import Finding, Severity
 from dltdoctor.ledger import Ledger, draw_up
-from dltdoctor.snapshot import Database, Pipeline, Snapshot
+from dltdoctor.situation import Situation
+from dltdoctor.snapshot import Database, Pipeline, Snapshot, Unread
 from dltdoctor.whereabouts import locate
 from dltdoctor.words import listed
+from dltdoctor.world.pipelines import pipeline_names
 from dltdoctor.world.survey import Progress, Request, Survey, take
 
 # Codes that mean "could not look", which is never the same as "nothing found".
@@ -33,9 +36,10 @@ def diagnose(
     nothing to look at.
     """
     checks = chosen(select, ignore)
+    situation = Situation(request)
     survey = take(request, progress)
     progress("judging")
-    snapshot = survey.snapshot
+    snapshot = situation.placed(survey.snapshot)
     _refuse_unknown_names(request, survey)
     ledger = draw_up(snapshot)
     findings, skipped = examine(checks, snapshot, ledger)
@@ -49,7 +53,7 @@ def diagnose(
         taken_at=snapshot.taken_at,
         blind=any(u.code in BLIND for u in snapshot.unread) or any("crashed" in s.reason for s in skipped),
     )
-    return _narrowed(diagnosis, snapshot, request.names) if request.names else diagnosis
+    return situation.told(_narrowed(diagnosis, snapshot, request.names) if request.names else diagnosis)
 
 
 def where(name: str, request: Request, *, progress: Progress = lambda _: None) -> tuple[Whereabouts, ...]:
@@ -57,19 +61,33 @@ def where(name: str, request: Request, *, progress: Progress = lambda _: None) -
 
     Raises `CouldNotLookError` when no database could be read.
     """
+    if not name.strip().strip('".'):
+        raise UsageError("the table has no name", "Name one, as TABLE or SCHEMA.TABLE.")
     survey = take(request, progress)
     snapshot = survey.snapshot
-    if snapshot.catalog is None:
-        closed = next((u for u in snapshot.unread if u.code == "DD002"), None)
-        raise CouldNotLookError(
-            f"could not look into {closed.what}: {closed.reason}" if closed else "there is no database to look into",
-            closed.hint if closed else "Pass --dsn, or --project to use the credentials of a project.",
-        )
+    found: list[Whereabouts] = []
+    failures = [_closed(u) for u in snapshot.unread if u.code == "DD002" and u.dataset is None]
     progress(f"looking for {name}")
-    return tuple(
-        locate(name, snapshot, database, survey.ways_in[database.target.key], deep=request.deep)
-        for database in snapshot.catalog.databases
-    )
+    for database in snapshot.catalog.databases if snapshot.catalog else ():
+        try:
+            found.append(locate(name, snapshot, database, survey.ways_in[database.target.key], deep=request.deep))
+        except CouldNotLookError as error:
+            failures.append(error)
+    if not found:
+        raise (
+            failures[0]
+            if failures
+            else CouldNotLookError(
+                "there is no database to look into", "Pass --dsn, or --project to use the credentials of a project."
+            )
+        )
+    notes = dict.fromkeys(failure.message for failure in failures)
+    first = msgspec.structs.replace(found[0], notes=(*found[0].notes, *notes))
+    return (first, *found[1:])
+
+
+def _closed(unread: Unread) -> CouldNotLookError:
+    return CouldNotLookError(f"could not look into {unread.what}: {unread.reason}", unread.hint)
 
 
 def chosen(select: Collection[str], ignore: Collection[str]) -> tuple[Check, ...]:
@@ -77,9 +95,8 @@ def chosen(select: Collection[str], ignore: Collection[str]) -> tuple[Check, ...
     wanted = [c for c in CHECKS if not select or any(_is_meant(c, word) for word in select)]
     for word in (*select, *ignore):
         if not any(_is_meant(c, word) for c in CHECKS):
-            raise UsageError(
-                f"there is no check {word!r}", f"The checks are {', '.join(BY_CODE)}; see dltdoctor explain."
-            )
+            similar = did_you_mean(word.lower(), [c.name for c in CHECKS]) or did_you_mean(word.upper(), BY_CODE)
+            raise UsageError(f"there is no check {word!r}", f"{similar}dltdoctor explain lists them all.")
     return tuple(c for c in wanted if not any(_is_meant(c, word) for word in ignore))
 
 
@@ -99,22 +116,30 @@ def exit_code(diagnosis: Diagnosis, fail_on: Severity | None) -> int:
 def _refuse_unknown_names(request: Request, survey: Survey) -> None:
     snapshot = survey.snapshot
     known = {p.name for p in snapshot.pipelines}
-    places = listed((f"{d.path} ({d.origin})" for d in survey.dirs), most=3)
-    could_not_look = [u for u in snapshot.unread if u.code != "offline"]
-    missing = [n for n in request.names if n not in known]
-    if missing and not could_not_look:
-        everywhere = f"Pipelines were looked for in {places}" + (
-            "" if request.offline else ", the source and the destination"
-        )
-        raise UsageError(
-            f"there is no pipeline {missing[0]!r}",
-            f"{everywhere}; there is {listed(sorted(known)) or 'none'}.",
-        )
+    dirs = (f"{d.path} ({d.origin})" for d in survey.dirs)
+    places = listed([*dirs, "the source", *(() if request.offline else ("the destination",))])
+    could_not_look = [u for u in snapshot.unread if u.code != "offline" and not (u.pipeline or u.dataset)]
+    could_not_look += [u for u in snapshot.unread if u.code == "DD002" and u.pipeline]
+    missing = next((n for n in request.names if n not in known), None)
+    if missing is not None:
+        names = sorted(known | set(pipeline_names(survey.dirs)))
+        hint = f"{did_you_mean(missing, names)}It was looked for in {places}; known: {listed(names) or 'none'}."
+        if could_not_look:
+            raise CouldNotLookError(
+                f"there is no pipeline {missing!r} in what could be read; {_closed(could_not_look[0]).message}", hint
+            )
+        raise UsageError(f"there is no pipeline {missing!r}", hint)
     if not known and not could_not_look:
         raise CouldNotLookError(
-            f"no dlt pipeline was found in {places}, the source or the destination",
+            f"no dlt pipeline was found in {places}",
             "Pass --pipelines-dir or --project, or --dsn to look at a database without local state.",
         )
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """A question to begin a hint with; "" when no name is like the word."""
+    close = difflib.get_close_matches(word, list(names), n=1)
+    return f"Did you mean {close[0]}? " if close else ""
 
 
 def _line(snapshot: Snapshot, ledger: Ledger, pipeline: Pipeline) -> PipelineLine:

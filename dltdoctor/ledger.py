@@ -14,13 +14,14 @@ from dltdoctor.snapshot import (
     Pipeline,
     Route,
     Rows,
+    Schema,
     SchemaTable,
     Snapshot,
     StagedLoad,
     Table,
     Value,
 )
-from dltdoctor.verdict import RANK, Case, StagedVerdict, Verdict, judge
+from dltdoctor.verdict import RANK, Case, StagedVerdict, Verdict, judge, package_of
 
 __all__ = ["Entry", "FinalSide", "Ledger", "LedgerRow", "StagedVerdict", "StagingSide", "Verdict", "draw_up"]
 
@@ -131,6 +132,7 @@ def _of_route(
         return
     stored = _stored_tables(database, route)
     staging_name = route.examined_staging
+    written = _written(schema, route, database)
     judged: dict[str, tuple[StagedVerdict, ...]] = {}
     for table in sorted(schema.data_tables, key=lambda t: (t.root, t.parent is not None, t.name)):
         if database is None:
@@ -145,11 +147,13 @@ def _of_route(
                 table=table,
                 route=route,
                 database=database,
-                package=pipeline.package(load.load_id) if load.load_id else None,
+                package=package_of(pipeline, table, load),
                 state_version=pipeline.state.version if pipeline.state else None,
                 final_exists=final is not None,
                 final_rows=_rows(database, final).rows if final else 0,
                 staging_owner=staging.owner if staging else "",
+                written=written,
+                engine_version=schema.engine_version,
             )
             for load in here
             if _concerns(pipeline, load, owners)
@@ -169,6 +173,14 @@ def _of_route(
         )
         if entry:
             yield entry
+
+
+def _written(schema: Schema, route: Route, database: Database | None) -> tuple[str, ...]:
+    """The relations of this schema, final or staged, that another session is writing."""
+    names = {table.name for table in schema.data_tables}
+    datasets = (route.examined_staging, route.final)
+    locked = database.activity.locked if database else ()
+    return tuple(sorted(f"{place}.{name}" for place, name in locked if place in datasets and name in names))
 
 
 def _concerns(pipeline: Pipeline, load: StagedLoad, owners: Mapping[str, frozenset[str]]) -> bool:

@@ -60,6 +60,7 @@ def pipeline(
     tables: Iterable[SchemaTable] = (),
     packages: Iterable[Package] = (),
     version: int = 2,
+    engine_version: int = 0,
     state: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Pipeline:
@@ -78,6 +79,7 @@ def pipeline(
     schema = Schema(
         name=name,
         origin=f"schemas/{name}.schema.json",
+        engine_version=engine_version,
         tables={t.name: t for t in (tuple(tables) or (table("orders", "amount"),))},
     )
     return Pipeline(

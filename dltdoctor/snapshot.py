@@ -22,7 +22,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
 # ----------------------------------------------------------------- what dlt's stored schemas say
 
 
-class SchemaColumn(Value):
+class SchemaColumn(Value, gc=False):
     """A column of a dlt schema. Without `data_type` it is incomplete: dlt never creates it.
 
     `valid_from`, `valid_to` and `row_version` mark the columns that the scd2 merge strategy keeps

@@ -7,7 +7,7 @@ witnesses: the record, a sample of staged rows looked up in the final table, and
 
 from typing import Literal
 
-from dltdoctor.snapshot import Database, Package, Route, SchemaTable, StagedLoad, Value
+from dltdoctor.snapshot import Database, Package, Pipeline, Route, SchemaTable, StagedLoad, Value
 
 Verdict = Literal[
     "healthy",
@@ -37,7 +37,10 @@ RANK: dict[Verdict, int] = {
 # A running load holds a session of its role, except for a moment between two jobs.
 YOUNG_LOAD_SECONDS = 600.0
 
-Remark = Literal["", "purged-ledger", "rewound", "uncommitted", "plain", "emptied"]
+# Schemas of this engine are written by dlt 1.0 and newer, which records no load with a failed job.
+RAISES_SINCE_ENGINE = 10
+
+Remark = Literal["", "purged-ledger", "rewound", "uncommitted", "plain", "emptied", "vanished"]
 
 
 class StagedVerdict(Value):
@@ -51,7 +54,12 @@ class StagedVerdict(Value):
 
 
 class Case(Value):
-    """All witnesses to the staged rows of one load in one table."""
+    """All witnesses to the staged rows of one load in one table.
+
+    `written` are relations of the same schema, final or staged, that another session is writing.
+    `engine_version` is that of the stored schema, 0 when unknown. For rows without a load id `package` is
+    the newest that has the table.
+    """
 
     staged: StagedLoad
     table: SchemaTable
@@ -62,24 +70,47 @@ class Case(Value):
     final_exists: bool
     final_rows: int | None
     staging_owner: str = ""
+    written: tuple[str, ...] = ()
+    engine_version: int = 0
 
     @property
     def chain_failed(self) -> bool:
         """The package says that the job which moves this chain to the final table failed for good."""
-        return self.package is not None and any(
-            job.is_followup and job.status == "failed" for job in self.package.jobs_of(self.table.root)
-        )
+        return self._moved("failed")
 
     @property
-    def load_time(self) -> float | None:
-        """Load ids are Unix timestamps."""
-        try:
-            return float(self.staged.load_id or "")
-        except ValueError:
-            return None
+    def chain_completed(self) -> bool:
+        """The package says that the job which moves this chain to the final table was completed."""
+        return self._moved("completed")
+
+    def _moved(self, status: str) -> bool:
+        jobs = self.package.jobs_of(self.table.root) if self.package else ()
+        return any(job.is_followup and job.status == status for job in jobs)
 
     def passes(self, verdict: Verdict, why: str, note: Remark = "") -> StagedVerdict:
         return StagedVerdict(staged=self.staged, verdict=verdict, why=why, package=self.package, note=note)
+
+
+def package_of(pipeline: Pipeline, table: SchemaTable, load: StagedLoad) -> Package | None:
+    """The load's package; for rows that do not tell, the newest that stages the table."""
+    if load.load_id is not None:
+        return pipeline.package(load.load_id)
+    staging = [p for p in pipeline.packages if p.stage not in ("extracted", "new") and p.jobs_of(table.root)]
+    return max(staging, key=lambda p: p.load_id, default=None)
+
+
+def load_time(load_id: str | None) -> float | None:
+    """When a load began, in Unix seconds: load ids are timestamps."""
+    try:
+        return float(load_id or "")
+    except ValueError:
+        return None
+
+
+def is_young(load_id: str | None, now: float) -> bool:
+    """Whether a load began so short a time ago that a session of its role is a sign of it."""
+    began = load_time(load_id)
+    return began is not None and now - began < YOUNG_LOAD_SECONDS
 
 
 def judge(case: Case) -> StagedVerdict:
@@ -88,11 +119,25 @@ def judge(case: Case) -> StagedVerdict:
         return _without_ledger(case)
     if case.staged.committed_in:
         return _committed(case)
+    if _is_ledger_hidden(case):
+        return _with_hidden_ledger(case)
     return _uncommitted(case)
 
 
 def _has_ledger(case: Case) -> bool:
     return case.database.is_dataset(case.route.final)
+
+
+def _is_ledger_hidden(case: Case) -> bool:
+    loads = case.database.table(case.route.final, "_dlt_loads")
+    return loads is not None and not loads.readable
+
+
+def _with_hidden_ledger(case: Case) -> StagedVerdict:
+    """Rows that have arrived are proof enough; of others nothing can be said."""
+    if case.staged.arrived or case.staged.superseded:
+        return case.passes("leftover", "staged rows were found in the final table")
+    return case.passes("hidden", f"the role {case.database.role} has no SELECT on {case.route.final}._dlt_loads")
 
 
 def _committed(case: Case) -> StagedVerdict:
@@ -113,17 +158,18 @@ def _committed(case: Case) -> StagedVerdict:
         return case.passes("missing", "the load is recorded as loaded, and the final table is empty", "emptied")
     if staged.proof != "row-key":
         return case.passes("leftover", f"load {staged.load_id} is recorded as loaded")
-    return case.passes(
-        "false-commit",
-        f"load {staged.load_id} is recorded as loaded, but none of {staged.sampled} staged rows looked up "
-        "is in the final table",
-    )
+    if case.chain_completed:
+        return case.passes("leftover", f"load {staged.load_id} was merged; its rows were deleted or replaced since")
+    absent = f"load {staged.load_id} is recorded as loaded, but none of {staged.sampled} staged rows looked up"
+    if case.package is None and case.engine_version >= RAISES_SINCE_ENGINE:
+        return case.passes("unknown", f"{absent} is in the final table", "vanished")
+    return case.passes("false-commit", f"{absent} is in the final table")
 
 
 def _uncommitted(case: Case) -> StagedVerdict:
     staged = case.staged
-    if _is_in_flight(case):
-        return case.passes("in-flight", f"load {staged.load_id} is running")
+    if sign := _sign_of_work(case):
+        return case.passes("in-flight", sign)
     if case.package and case.package.is_pending:
         return case.passes("resumable", f"load {staged.load_id} is pending in the working dir; dlt can finish it")
     if staged.sampled and staged.arrived == staged.sampled:
@@ -150,8 +196,12 @@ def _uncommitted(case: Case) -> StagedVerdict:
 def _without_ledger(case: Case) -> StagedVerdict:
     """No load id or no `_dlt_loads`: only the rows themselves can be compared."""
     staged = case.staged
-    if _is_in_flight(case):
-        return case.passes("in-flight", "another session is writing these tables", "plain")
+    if sign := _sign_of_work(case):
+        return case.passes("in-flight", sign, "plain")
+    if case.package and case.package.is_pending:
+        return case.passes("resumable", f"load {case.package.load_id} is pending in the working dir; dlt can finish it")
+    if case.chain_completed:
+        return case.passes("leftover", "the newest load of this table was merged", "plain")
     if not case.final_exists:
         return case.passes("stranded", "the rows are only in staging: the final table does not exist", "plain")
     if staged.proof == "none" or not staged.sampled:
@@ -175,18 +225,21 @@ def _without_ledger(case: Case) -> StagedVerdict:
     return case.passes("leftover", "the staged rows are in the final table", "plain")
 
 
-def _is_in_flight(case: Case) -> bool:
-    activity = case.database.activity
-    places = ((case.route.final, case.table.name), (case.staged.staging, case.table.name))
-    if any(place in activity.locked for place in places):
-        return True
+def _sign_of_work(case: Case) -> str | None:
+    """What says that the load is running right now.
+
+    A lock counts for every table of the schema: a chain waits in staging until its last table is there.
+    """
     package = case.package
+    if case.written and (package is None or package.is_pending):
+        return f"another session is writing {case.written[0]} right now"
     if package is not None:
-        return package.is_pending and package.is_fresh and not package.failures
-    if case.load_time is None:
-        return False
-    young = case.database.read_at - case.load_time < YOUNG_LOAD_SECONDS
-    return young and activity.sessions_by_role.get(case.staging_owner, 0) > 0
+        fresh = package.is_pending and package.is_fresh and not package.failures
+        return "its load package was written to within the last minute" if fresh else None
+    is_connected = case.staging_owner in case.database.activity.sessions_by_role
+    if is_connected and is_young(case.staged.load_id, case.database.read_at):
+        return f"it began in the last ten minutes, and its role {case.staging_owner} is connected"
+    return None
 
 
 def _was_rewound(case: Case) -> bool:
@@ -204,4 +257,5 @@ def _was_rewound(case: Case) -> bool:
 
 def _is_older_than_ledger(case: Case) -> bool:
     oldest = [s.oldest for s in case.database.loads if s.dataset == case.route.final]
-    return case.load_time is not None and bool(oldest) and case.load_time < min(oldest)
+    began = load_time(case.staged.load_id)
+    return began is not None and bool(oldest) and began < min(oldest)

@@ -4,6 +4,21 @@ import datetime as dt
 import shlex
 from collections.abc import Iterable, Sequence
 
+PROGRAM = "dltdoctor"
+DSN_VARIABLE = "DLTDOCTOR_DSN"  # instead of --dsn, whose value a list of processes and a history show
+
+
+# pg_get_keywords(), those that cannot stand bare as a name of a table or a column.
+_RESERVED = frozenset(
+    "all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation"
+    " column concurrently constraint create cross current_catalog current_date current_role current_schema current_time"
+    " current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign freeze"
+    " from full grant group having ilike in initially inner intersect into is isnull join lateral leading left like limit"
+    " localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing primary references"
+    " returning right select session_user similar some symmetric table tablesample then to trailing true union unique"
+    " user using variadic verbose when where window with".split()
+)
+
 
 def count(number: int | None, noun: str, *, exact: bool = True, plural: str | None = None) -> str:
     """A count with its noun: "1 row", "≈ 12,000 rows", "an unknown number of rows"."""
@@ -30,7 +45,22 @@ def relation(schema: str, table: str) -> str:
 def identifier(name: str) -> str:
     """A name as it has to be written in SQL."""
     plain = name.isascii() and name.replace("_", "a").isalnum() and name == name.lower() and not name[0].isdigit()
-    return name if plain else '"{}"'.format(name.replace('"', '""'))
+    return name if plain and name not in _RESERVED else quoted(name)
+
+
+def quoted(name: str) -> str:
+    """A name in double quotes, whatever it is: for SQL that is run."""
+    return '"{}"'.format(name.replace('"', '""'))
+
+
+def qualified(schema: str, table: str) -> str:
+    """A qualified name for SQL that is run."""
+    return f"{quoted(schema)}.{quoted(table)}"
+
+
+def literal(text: str) -> str:
+    """A text as a string constant for SQL that is run."""
+    return "'{}'".format(text.replace("'", "''"))
 
 
 def command(*words: str) -> str:

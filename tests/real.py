@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psycopg
@@ -42,14 +43,19 @@ class RealWorld(msgspec.Struct, frozen=True):
     def pipelines_dir(self) -> Path:
         return self.root / "data" / "pipelines"
 
+    @property
+    def elsewhere(self) -> Path:
+        """An empty directory: the pipelines dir, or the project, of another machine."""
+        place = self.root / "elsewhere"
+        place.mkdir(exist_ok=True)
+        return place
+
     def write(self, **files: str) -> None:
         """Write files of the project; `config` and `secrets` are dlt's, the others Python scripts."""
         places = {"config": ".dlt/config.toml", "secrets": ".dlt/secrets.toml"}
         write_project(self.project, self.dsn, {places.get(n, f"{n}.py"): text for n, text in files.items()})
 
-    def run(
-        self, script: str, *arguments: str, fails: str | None = None, env: Mapping[str, str] | None = None
-    ) -> str:
+    def run(self, script: str, *arguments: str, fails: str | None = None, env: Mapping[str, str] | None = None) -> str:
         """Run a Python text as the project's `load.py`; with `fails`, it has to end with these words."""
         if not (self.project / ".dlt" / "secrets.toml").exists():
             self.write(load=script)
@@ -80,18 +86,21 @@ class RealWorld(msgspec.Struct, frozen=True):
         for path in (self.root / "data").rglob("*"):
             os.utime(path, (then, then))
 
-    def examine(self, **changes) -> Diagnosis:
+    def glance(self, pipelines_dir: Path | None = None, *, project: Path | None = None, **changes: Any) -> Diagnosis:
+        """The diagnosis, also of what changes meanwhile."""
+        return diagnose(project or self.project, pipelines_dir or self.pipelines_dir, **changes)
+
+    def examine(self, pipelines_dir: Path | None = None, **changes: Any) -> Diagnosis:
         """The diagnosis; it has changed nothing in the files and in the database (law 3)."""
         before = digest_tree(self.root), digest_database(self.dsn)
-        pipelines_dir = changes.pop("pipelines_dir", self.pipelines_dir)
-        diagnosis = diagnose(self.project, pipelines_dir, **changes)
+        diagnosis = self.glance(pipelines_dir, **changes)
         assert (digest_tree(self.root), digest_database(self.dsn)) == before
         assert not [s for s in diagnosis.skipped if "crashed" in s.reason]
         return diagnosis
 
-    def found(self, **changes) -> list[tuple[str, str]]:
+    def found(self, pipelines_dir: Path | None = None, **changes: Any) -> list[tuple[str, str]]:
         """Every finding as (code, severity), sorted; one that is there twice stands there twice."""
-        return verdicts(self.examine(**changes))
+        return verdicts(self.examine(pipelines_dir, **changes))
 
 
 def verdicts(diagnosis: Diagnosis) -> list[tuple[str, str]]:

@@ -45,7 +45,7 @@ def test_a_stranded_load_of_every_strategy(world: RealWorld, strategy: str) -> N
     disposition = f'{{"disposition": "merge", "strategy": "{strategy}"}}'
     script = SHOP.replace('"merge"', disposition).replace(', "items": [{"sku": f"s{i}"}]', "")
     # Half of the staged keys are known already: upsert gives their rows the _dlt_id of the old ones.
-    script = script.replace("(3 * page - 2,", "(3 * page - 4,").replace(", new=dlt.sources.incremental(\"id\")", "")
+    script = script.replace("(3 * page - 2,", "(3 * page - 4,").replace(', new=dlt.sources.incremental("id")', "")
     world.run(script, "1")
     world.execute("REVOKE INSERT, UPDATE ON shop.orders FROM CURRENT_USER")
     world.run(script, "2", fails=DENIED)
@@ -56,7 +56,7 @@ def test_a_stranded_load_of_every_strategy(world: RealWorld, strategy: str) -> N
 
 def test_a_stranded_upsert_of_known_keys_only(world: RealWorld) -> None:
     script = SHOP.replace('"merge"', '{"disposition": "merge", "strategy": "upsert"}')
-    script = script.replace(", new=dlt.sources.incremental(\"id\")", "")
+    script = script.replace(', new=dlt.sources.incremental("id")', "")
     world.run(script, "1")
     world.execute("REVOKE UPDATE ON shop.orders FROM CURRENT_USER")
     world.run(script, "1", fails=DENIED)
@@ -66,7 +66,6 @@ def test_a_stranded_upsert_of_known_keys_only(world: RealWorld) -> None:
 
 
 def test_a_pruned_ledger_is_not_an_alarm(world: RealWorld) -> None:
-    script = SHOP.replace('primary_key="id"', 'primary_key="id", table_name=f"t"')
     script = SHOP + "pipeline.run([{'n': 1}], table_name='notes')\n"
     world.run(script, "1")
     world.execute(
@@ -132,3 +131,61 @@ def _wait_for_rows(world: RealWorld, condition: str) -> None:
                 return
             time.sleep(0.05)
     raise AssertionError(f"it never came: {condition}")
+
+
+PAUSED = SHOP.replace(
+    '"items": [{"sku": f"s{i}"}]}',
+    '"items": [{"sku": f"s{i}"}]}\n        if i == 5: import time; time.sleep(2)',
+)
+
+
+def _assert_running(world: RealWorld, pipelines_dir: Path, sign: str) -> None:
+    diagnosis = world.glance(pipelines_dir)
+    assert verdicts(diagnosis) == [("DD210", "info")], [(f.message, f.evidence) for f in diagnosis.findings]
+    assert sign in messages(diagnosis, "DD210")[0]
+
+
+def test_a_load_that_is_being_extracted(world: RealWorld) -> None:
+    world.run(SHOP, "1")
+    with _running(world, PAUSED, "2"):
+        extracted = world.pipelines_dir / "shop" / "normalize" / "extracted"
+        while not any(extracted.iterdir()):
+            time.sleep(0.05)
+        _assert_running(world, world.pipelines_dir, "right now")
+    assert world.found() == []
+
+
+def test_a_merge_that_waits_for_a_lock(world: RealWorld) -> None:
+    world.run(SHOP, "1")
+    staged = (
+        "EXISTS (SELECT FROM shop_staging.orders s WHERE id = 4 AND EXISTS (SELECT FROM shop_staging.orders__items))"
+    )
+    with psycopg.connect(world.dsn) as blocker:
+        blocker.execute("LOCK TABLE shop.orders IN SHARE MODE")
+        with _running(world, SHOP, "2"):
+            _wait_for_rows(world, f"{staged} AND EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+            _assert_running(world, world.pipelines_dir, "is writing shop")
+            _assert_running(world, world.elsewhere, "is writing shop")
+            blocker.commit()
+    assert world.found() == []
+    assert world.found(pipelines_dir=world.elsewhere) == []
+
+
+def test_every_moment_of_a_load_elsewhere(world: RealWorld) -> None:
+    """Whenever one looks, from another machine, a running load is no alarm."""
+    world.run(SHOP, "1")
+    seen: set[tuple[tuple[str, str], ...]] = set()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            seen.add(tuple(verdicts(world.glance(world.elsewhere))))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        world.run(SHOP, *map(str, range(2, 6)))
+    finally:
+        over.set()
+        looking.join()
+    assert seen <= {(), (("DD210", "info"),)}

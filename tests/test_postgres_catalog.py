@@ -144,3 +144,22 @@ def test_a_database_of_someone_else_is_just_empty(database):
     assert set(found.schemas) == {"public"}
     assert found.tables == {}
     assert found.views == ()
+
+
+def test_an_owner_who_gave_up_a_privilege_does_not_read(loader_database):
+    run_sql(
+        loader_database,
+        "CREATE SCHEMA shop",
+        "CREATE TABLE shop.untouched (a int)",
+        "CREATE TABLE shop.shared (a int)",
+        "CREATE TABLE shop.given_up (a int)",
+        "GRANT SELECT ON shop.shared TO PUBLIC",
+        "REVOKE SELECT ON shop.given_up FROM CURRENT_USER",
+    )
+    with opened(loader_database) as session:
+        tables = read_catalog(session).tables
+    assert {name: t.readable for (_, name), t in tables.items()} == {
+        "untouched": True,
+        "shared": True,
+        "given_up": False,
+    }

@@ -144,9 +144,9 @@ def _note(entry: Entry, pipeline: Pipeline, evidence: tuple[Evidence, ...]) -> N
     place = relation(row.final.dataset, row.table)
     if entry.table.disposition == "replace":
         pending = any(p.is_pending for p, _ in _unfinished(entry, pipeline))
-        remedy = resume(pipeline.name) if pending else _load_again(entry)
+        remedy = resume(pipeline.name) if pending else _load_again(entry, pipeline)
     else:
-        remedy = _load_again(entry)
+        remedy = _load_again(entry, pipeline)
     return Note(
         message=f"{place} is empty, although rows for it were loaded",
         pipeline=row.pipeline,
@@ -157,11 +157,12 @@ def _note(entry: Entry, pipeline: Pipeline, evidence: tuple[Evidence, ...]) -> N
     )
 
 
-def _load_again(entry: Entry) -> Remedy:
+def _load_again(entry: Entry, pipeline: Pipeline) -> Remedy:
     resource = entry.table.resource or entry.table.name
+    keep = "Do not delete the working dir: its completed packages hold the rows. " if pipeline.packages else ""
     return Remedy(
-        "Remove the cause first (DD101), keep the working dir: its completed packages hold the rows. If the source "
-        "still has them, drop the resource's state and load it again from the start",
+        f"Find out first what emptied it: a TRUNCATE by hand, or the staging layout (DD101). {keep}"
+        "If the source still has the rows, forget how far it was read and load it again from the start",
         "manual",
         command("dlt", "pipeline", entry.row.pipeline, "drop", resource),
     )

@@ -16,7 +16,8 @@ from dltdoctor.check import Note, check
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.ledger import Ledger
 from dltdoctor.snapshot import Activity, Pipeline, Snapshot
-from dltdoctor.words import moment, relation
+from dltdoctor.verdict import StagedVerdict
+from dltdoctor.words import count, moment, relation
 
 
 def _locked() -> Snapshot:
@@ -43,21 +44,29 @@ def in_flight_load(pipelines: tuple[Pipeline, ...], ledger: Ledger | None = None
                 told.add(key)
                 place = relation(load.staged.staging, entry.row.table)
                 yield Note(
-                    message=f"{load.why}; its staged rows are on their way. Look again when it has finished",
+                    message=f"{_load(load)} seems to be running ({load.why}): its staged rows are on their way. "
+                    "Look again when it is over",
                     pipeline=entry.row.pipeline,
                     dataset=entry.row.final.dataset,
                     table=entry.row.table,
                     evidence=(
-                        Evidence("young load, fresh package or write lock", f"{place}, pg_locks, pg_stat_activity"),
+                        Evidence(load.why, load.package.path if load.package else "pg_locks, pg_stat_activity"),
+                        Evidence(f"{count(load.staged.rows, 'row')} staged", place),
                     ),
                     identity=load.staged.load_id or "",
                 )
     for pipeline in pipelines:
         for package in pipeline.pending:
             if package.is_fresh and not package.failures and (pipeline.name, package.load_id) not in told:
+                told.add((pipeline.name, package.load_id))  # while dlt normalises, a package has two places
                 yield Note(
                     message=f"the load of {moment(package.load_id)} is being prepared or loaded right now",
                     pipeline=pipeline.name,
                     evidence=(Evidence("its package was written to within the last minute", package.path),),
                     identity=package.load_id,
                 )
+
+
+def _load(verdict: StagedVerdict) -> str:
+    load_id = verdict.staged.load_id
+    return f"the load of {moment(load_id)}" if load_id else "a load"

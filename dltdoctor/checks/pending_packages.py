@@ -58,9 +58,8 @@ def _note(pipeline: Pipeline, waiting: list[Package]) -> Note:
     dataset = pipeline.state.dataset_name if pipeline.state else None
     errors = [j for p in waiting for j in p.jobs if j.error]
     return Note(
-        message=f"{count(len(waiting), 'load package')} of {moment(min(p.load_id for p in waiting))} or later "
-        f"{'wait' if len(waiting) != 1 else 'waits'} on this machine, with rows of {listed(tables) or 'no table'}; "
-        "the next run loads them first and extracts nothing new",
+        message=f"{_packages(waiting)} on this machine, not loaded, with rows of {listed(tables) or 'no table'}: "
+        "the next run loads that first and extracts nothing new",
         pipeline=pipeline.name,
         dataset=dataset,
         evidence=(
@@ -69,3 +68,10 @@ def _note(pipeline: Pipeline, waiting: list[Package]) -> Note:
         ),
         remedy=resume(pipeline.name, "Let dlt load what is pending"),
     )
+
+
+def _packages(waiting: list[Package]) -> str:
+    oldest = moment(min(p.load_id for p in waiting))
+    if len(waiting) == 1:
+        return f"the load package of {oldest} waits"
+    return f"{count(len(waiting), 'load package')} wait, the oldest of {oldest},"

@@ -71,16 +71,21 @@ def _pending() -> Snapshot:
     url=f"{DLT_DOCS}/running-in-production/running#partially-loaded-packages",
 )
 def stranded_rows(ledger: Ledger) -> Iterable[Note]:
-    roots = {(e.row.pipeline, e.row.schema, e.row.table) for e in ledger.entries if e.loads_with("stranded")}
+    roots = {
+        (e.row.pipeline, e.row.schema, e.row.table) for e in ledger.entries if e.loads_with("stranded") or _pruned_of(e)
+    }
     for entry in ledger.entries:
         row = entry.row
         nested_below = row.parent is not None and (row.pipeline, row.schema, entry.table.root) in roots
         if not nested_below:
             for load in entry.loads_with("stranded"):
                 yield _note(entry, load, ledger)
-            for load in entry.loads_with("unknown"):
-                if load.note == "purged-ledger":
-                    yield _pruned(entry, load)
+            for load in _pruned_of(entry):
+                yield _pruned(entry, load)
+
+
+def _pruned_of(entry: Entry) -> list[StagedVerdict]:
+    return [load for load in entry.loads_with("unknown") if load.note == "purged-ledger"]
 
 
 def _note(entry: Entry, load: StagedVerdict, ledger: Ledger) -> Note:

@@ -16,7 +16,8 @@ from collections.abc import Iterable
 from dltdoctor import sketch
 from dltdoctor.check import Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.snapshot import Catalog, Database, Pipeline, Route, Snapshot
+from dltdoctor.snapshot import Catalog, Pipeline, Route, Snapshot
+from dltdoctor.strangers import has_loaded, knows
 
 
 def _empty_database() -> Snapshot:
@@ -39,7 +40,12 @@ def wrong_destination(pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...]
     for pipeline in pipelines:
         database = catalog.database(pipeline.name)
         ways = [r for r in routes if r.pipeline == pipeline.name]
-        if database is None or not ways or not _has_loaded(pipeline) or _is_known(database, pipeline, ways):
+        if (
+            database is None
+            or not ways
+            or not has_loaded(pipeline)
+            or knows(database, pipeline, [w.final for w in ways])
+        ):
             continue
         state = pipeline.state
         loaded = [p for p in pipeline.packages if p.stage == "loaded"]
@@ -77,27 +83,3 @@ def _harm(*, there: bool) -> str:
     if there:
         return "its dataset is there, but another pipeline's; only rows newer than the cursor would arrive in it"
     return "its dataset is not there, and the next dlt command would wipe the working dir"
-
-
-def _has_loaded(pipeline: Pipeline) -> bool:
-    state = pipeline.state
-    if pipeline.working_dir is None or state is None or state.partial or state.version < 1:
-        return False
-    return any(p.stage == "loaded" for p in pipeline.packages) or (
-        state.first_run is False and pipeline.last_destination is not None
-    )
-
-
-def _is_known(database: Database, pipeline: Pipeline, ways: list[Route]) -> bool:
-    """Some dataset has a state or a load of this pipeline, or could not be looked into."""
-    if any(_is_hidden(database, w.final) for w in ways):
-        return True
-    if any(s.pipeline_name == pipeline.name for s in database.states):
-        return True
-    names = {s.name for s in pipeline.schemas}
-    return any(load.schema_name in names for load in database.loads)
-
-
-def _is_hidden(database: Database, name: str) -> bool:
-    schema = database.schemas.get(name)
-    return schema is not None and not schema.usable

@@ -27,6 +27,14 @@ def render_story(scenario: "Scenario", *, console_width: int | None = None, file
     page.blank()
 
 
+def render_gone(scenario: "Scenario", *, console_width: int | None = None, file: IO[str]) -> None:
+    """That the commands above have nothing to act on any more, and how they would."""
+    page = Page(file, console_width)
+    page.blank()
+    page.line(Text("This world is gone again. To try the commands on it:"))
+    page.command(f"dltdoctor demo {scenario.name} --keep")
+
+
 def render_kept(world: "DemoWorld", *, console_width: int | None = None, file: IO[str]) -> None:
     """Where the kept world is, a first command to try on it, and how to remove it."""
     page = Page(file, console_width)

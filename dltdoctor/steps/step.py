@@ -26,13 +26,15 @@ class Probe(Value):
 class TouchedTable(Value):
     """A table that a database step writes. `key` identifies a row: ("_dlt_id",) or a primary key.
 
-    With `created` the step creates the table itself.
+    With `created` the step creates the table itself; with `moved_from` it moves the table from there,
+    as undo does with a table that a repair has created.
     """
 
     schema: str
     table: str
     key: tuple[str, ...]
     created: bool = False
+    moved_from: tuple[str, str] | None = None
 
 
 class RunSql(Value, tag="run-sql"):
@@ -87,7 +89,7 @@ class FinishLoad(Value, tag="finish-load"):
     pipelines_dir: str
     project: str
     interpreter: str
-    environ: dict[str, str] = {}
+    environ: dict[str, str] = msgspec.field(default_factory=dict)
     note: str = ""
 
 

@@ -5,22 +5,34 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from dltdoctor.snapshot import Database, Route, Schema, SchemaTable, Unread, Value
+from dltdoctor.strangers import has_loaded, knows
+from dltdoctor.world.at_work import are_unchanged, in_doubt, is_at_work
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.known import Configure, Known, completed, places, routes
 from dltdoctor.world.requests import NullsByWriter, StagedTable
 from dltdoctor.world.routing import places_by_staging
 from dltdoctor.writers import foreign_columns, shared_tables
 
+MOST_READINGS = 3
+
 Progress = Callable[[str], None]
 
 
 class Reading(Value):
-    """What was read of one database, and the pipelines it made complete."""
+    """What was read of one database, and the pipelines it made complete.
+
+    `elsewhere` are pipelines that were left out: they have loaded, but never into this database.
+    """
 
     database: Database
     known: tuple[Known, ...]
     routes: tuple[Route, ...]
     unread: tuple[Unread, ...]
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(each.pipeline.name for each in self.known)
 
 
 def read_destination(
@@ -29,11 +41,17 @@ def read_destination(
     configure: Configure,
     *,
     everyone: bool,
+    only_acquaintances: bool = False,
     deep: bool,
     progress: Progress,
+    readings: int = MOST_READINGS,
 ) -> Reading:
-    """Everything the ledger and the checks want of one database. Raises `CouldNotLookError`."""
-    from dltdoctor.world.postgres.activity import read_activity  # noqa: PLC0415 - offline needs none of it
+    """Everything the ledger and the checks want of one database. Raises `CouldNotLookError`.
+
+    With `only_acquaintances`, pipelines that it has never met are left out when it has met another one.
+    What looks unfinished and has moved on meanwhile was running all the time: everything is read again.
+    """
+    from dltdoctor.world.postgres.activity import read_activity, watch_activity  # noqa: PLC0415 - offline needs none
     from dltdoctor.world.postgres.catalog import read_catalog  # noqa: PLC0415
     from dltdoctor.world.postgres.dlt_tables import read_dlt_tables  # noqa: PLC0415
     from dltdoctor.world.postgres.rows import read_counts, read_nulls  # noqa: PLC0415
@@ -42,6 +60,8 @@ def read_destination(
 
     progress(f"connecting to {credentials.display}")
     with open_session(credentials) as session:
+        # Now and at the end: a load that ends meanwhile is still running in the snapshot.
+        activity = read_activity(session)
         progress("reading the catalog")
         relations = read_catalog(session)
         own = read_dlt_tables(session, relations.tables)
@@ -57,7 +77,9 @@ def read_destination(
             states=own.states,
             stored_schemas=own.stored_schemas,
         )
-        everybody = completed(known, database, configure, everyone=everyone)
+        elsewhere = _strangers(known, database) if only_acquaintances else ()
+        acquainted = [each for each in known if each.pipeline.name not in elsewhere]
+        everybody = completed(acquainted, database, configure, everyone=everyone)
         ways = tuple(way for each in everybody for way in routes(each, database))
         key = session.target.key
         at = places(everybody, key)
@@ -83,15 +105,53 @@ def read_destination(
             relations.tables,
             deep=deep,
         )
-        places_asked = {(r.staging, r.table) for r in requests} | {(r.final, r.table) for r in requests}
-        activity = read_activity(session, places_asked)
+        doubtful = in_doubt(staged, pipelines, session.read_at)
+        activity = watch_activity(
+            session, activity, lambda seen: is_at_work(doubtful, seen, relations.tables, session.read_at)
+        )
+    if not is_at_work(doubtful, activity, relations.tables, session.read_at) and readings > 1:
+        progress("looking again at what looks unfinished")
+        if not are_unchanged(credentials, doubtful, requests, relations.tables):
+            return read_destination(
+                credentials,
+                known,
+                configure,
+                everyone=everyone,
+                only_acquaintances=only_acquaintances,
+                deep=deep,
+                progress=progress,
+                readings=readings - 1,
+            )
     needed = finals | {way.examined_staging for way in ways if way.examined_staging}
     hidden = relations.hidden(session.role, needed)
     return Reading(
         database=msgspec.structs.replace(database, staged=staged, counts=counts, nulls=nulls, activity=activity),
         known=tuple(everybody),
         routes=ways,
-        unread=(*hidden, *own.unread, *staged_unread),
+        unread=(*hidden, *own.unread, *staged_unread, *(_left_out(name, key) for name in elsewhere)),
+        elsewhere=elsewhere,
+    )
+
+
+def _strangers(known: Sequence[Known], database: Database) -> tuple[str, ...]:
+    """Those that have loaded and that the database does not know; none when it knows nobody."""
+    pipelines = {each.pipeline.name: each for each in known if each.pipeline.origin == "local"}
+    met = {
+        name
+        for name, each in pipelines.items()
+        if knows(database, each.pipeline, [way.final for way in routes(each, database)])
+    }
+    return tuple(n for n, each in pipelines.items() if met and n not in met and has_loaded(each.pipeline))
+
+
+def _left_out(pipeline: str, place: str) -> Unread:
+    return Unread(
+        code="offline",
+        what=f"left out with --dsn {place}",
+        reason="it has loaded, but never into that database; name the pipeline to examine it there all the same",
+        hint="",
+        areas=("pipelines", "config", "source", "catalog"),
+        pipeline=pipeline,
     )
 
 

@@ -45,6 +45,11 @@ def read_pipelines(
     return tuple(pipelines.values()), tuple(unread)
 
 
+def pipeline_names(dirs: Sequence[PipelinesDir]) -> tuple[str, ...]:
+    """The names alone of the pipelines in `dirs`, of those that can be read."""
+    return tuple(dict.fromkeys(name for place in dirs for name, _ in _working_dirs(place, [])))
+
+
 def _working_dirs(place: PipelinesDir, unread: list[Unread]) -> Iterator[tuple[str, str]]:
     """Name and path of what looks like a pipeline, in order of the names."""
     path = str(place.path)

@@ -14,12 +14,15 @@ def pipeline_arguments(source: Source | None, pipeline: Pipeline) -> Mapping[str
     """What the source passes explicitly for this pipeline, where every call of it agrees.
 
     A None given to `dlt.pipeline` means "not given"; one given to a destination factory is a value.
+    A dataset name given to `run` replaces the pipeline's.
     """
     found: dict[str, list[ConfigValue]] = {}
     for call in _calls(source, pipeline):
         for value in (*_values(call, _PIPELINE_ARGUMENTS), *_values(call.destination, _DESTINATION_ARGUMENTS)):
             if value.value is not None or value.key in _DESTINATION_ARGUMENTS:
                 found.setdefault(value.key, []).append(value)
+    if at_run := [v for call in _runs(source, pipeline) for v in _values(call, ("dataset_name",))]:
+        found["dataset_name"] = at_run
     return {key: values[0] for key, values in found.items() if len({v.value for v in values}) == 1}
 
 
@@ -38,7 +41,29 @@ def _values(call: Call | None, names: Iterable[str]) -> Iterator[ConfigValue]:
 
 def is_computed(source: Source | None, pipeline: Pipeline, name: str) -> bool:
     """True when some call gives the argument a value that only running it would tell."""
+    if name == "dataset_name" and _differs_by_run(source, pipeline):
+        return True
     return any((a := call.argument(name)) and not a.literal for call in _calls(source, pipeline))
+
+
+def _differs_by_run(source: Source | None, pipeline: Pipeline) -> bool:
+    """True when `run` is given a dataset name, unless every run is given the same one."""
+    runs = _runs(source, pipeline)
+    names = {call.literal("dataset_name") for call in runs}
+    return any(call.argument("dataset_name") for call in runs) and (len(names) > 1 or None in names)
+
+
+def _runs(source: Source | None, pipeline: Pipeline) -> tuple[Call, ...]:
+    """The runs of this pipeline, and those with a dataset name of which the source does not show whose they are."""
+    return tuple(
+        call
+        for call in (source.calls if source else ())
+        if call.function == "run"
+        and (
+            call.literal("pipeline_name") == pipeline.name
+            or (call.literal("pipeline_name") is None and call.argument("dataset_name"))
+        )
+    )
 
 
 def destination_of(source: Source | None, pipeline: Pipeline) -> tuple[str | None, str | None]:

@@ -4,6 +4,7 @@ Reads what every dlt wrote since schema engine 3 (2022), and what people paste i
 What a nested table inherits from its root is filled in, as dlt's `get_inherited_table_hint` does.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import cast, get_args
 
@@ -129,12 +130,13 @@ def _columns(content: Document, engine: int) -> Iterator[SchemaColumn]:
 def _column(name: str, content: object, engine: int, keys: Mapping[str, tuple[str, ...]]) -> SchemaColumn:
     column = mapping(content)
     # a column may be given as its type alone, but in an array a string is its name
-    data_type = text(column.get("data_type")) or (text(content) if content != name else None)
+    given = text(column.get("data_type")) or (text(content) if content != name else None)
+    data_type = sys.intern("json" if given == "complex" else given) if given else None  # a dozen in 100,000 columns
     old = engine < _ROW_KEY_SINCE
     unique = bool(column.get("unique"))
     return SchemaColumn(
         name=name,
-        data_type="json" if data_type == "complex" else data_type,
+        data_type=data_type,
         nullable=column.get("nullable") is not False,
         primary_key=bool(column.get("primary_key")) or name in keys["primary_key"],
         merge_key=bool(column.get("merge_key")) or name in keys["merge_key"],

@@ -63,13 +63,25 @@ class Survey(Value):
 
 
 def this_machine() -> Request:
-    """A request with the facts of this process, to be narrowed by `msgspec.structs.replace`."""
+    """A request with the facts of this process, to be narrowed by `msgspec.structs.replace`.
+
+    Raises `CouldNotLookError` when the current directory is gone.
+    """
+    try:
+        cwd = Path.cwd()
+    except OSError:
+        raise CouldNotLookError("the current directory does not exist any more", "Change to one that does.") from None
     return Request(
         environ=dict(os.environ),
-        cwd=Path.cwd(),
+        cwd=cwd,
         home=Path(os.path.expanduser("~")),
         is_root=os.geteuid() == 0,
     )
+
+
+def project_of(request: Request) -> Path:
+    """The project's directory, as dlt would find it by `os.getcwd()` there."""
+    return Path(os.path.realpath(request.cwd / (request.project or "")))
 
 
 def take(request: Request, progress: Progress = lambda _: None) -> Survey:
@@ -81,7 +93,7 @@ def take(request: Request, progress: Progress = lambda _: None) -> Survey:
     readings, closed = reader.destinations(known, missing_here)
     unread += closed
     everyone = [each for reading in readings for each in reading.known]
-    reached = {each.pipeline.name for each in everyone}
+    reached = {name for reading in readings for name in (*reading.names, *reading.elsewhere)}
     everyone += [each for each in known if each.pipeline.name not in reached]
     ways: list[Route] = [way for reading in readings for way in reading.routes]
     ways += [way for each in everyone if each.pipeline.name not in reached for way in routes(each)]
@@ -124,7 +136,7 @@ class _Reader:
         self.request = request
         self.progress = progress
         self.now = time.time()
-        self.project = (request.project or request.cwd).absolute()
+        self.project = project_of(request)
         self.source: Source | None = None
         self.dirs: tuple[PipelinesDir, ...] = ()
         self.ways_in: list[Credentials] = []
@@ -148,7 +160,7 @@ class _Reader:
         self.source = source
         providers = self._providers_in(self.project)
         self.dirs = find_pipelines_dirs(
-            request.cwd / request.pipelines_dir if request.pipelines_dir else None,
+            Path(os.path.realpath(request.cwd / request.pipelines_dir)) if request.pipelines_dir else None,
             environ=request.environ,
             cwd=self.project,
             home=request.home,
@@ -245,6 +257,7 @@ class _Reader:
             group,
             self.configure,
             everyone=not is_local or bool(wanted),
+            only_acquaintances=self.request.dsn is not None and not self.request.names,
             deep=self.request.deep,
             progress=self.progress,
         )
@@ -288,12 +301,13 @@ class _Reader:
 
 
 def _closed(way_in: Credentials, group: list[Known], error: CouldNotLookError) -> list[Unread]:
+    place = f"{way_in.display} (from {way_in.origin})"
     names: list[str | None] = [each.pipeline.name for each in group]
     return [
         Unread(
             code="DD002",
-            what=f"{way_in.display} (from {way_in.origin})",
-            reason=error.message,
+            what=place,
+            reason=error.message.removeprefix(f"could not connect to {place}: "),
             hint=error.hint,
             areas=("catalog",),
             pipeline=name,

@@ -4,7 +4,8 @@ Parts are joined by UNION ALL; when a batch fails, its parts are read one by one
 its own index as the first column.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from dltdoctor.world.postgres.failures import CANCELLED, FailedReadError
@@ -30,25 +31,31 @@ class Batches(NamedTuple):
 
 def read_parts(
     session: Session,
-    parts: "Sequence[Composed]",
+    parts: "Iterable[Composed]",
     *,
     size: int = BATCH,
     settings: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    of: int = 0,
 ) -> Batches:
-    """Read every part; after three that time out, the rest of their batches is not tried."""
+    """Read every part; after three that time out, the rest of their batches is not tried.
+
+    A part is made when its batch is read: ten thousand at a time would weigh more than what they read.
+    `of` is their number, which `progress` is told.
+    """
     reading = Batches([], {})
-    for start in range(0, len(parts), size):
-        batch = range(start, min(start + size, len(parts)))
+    waiting, start = iter(parts), 0
+    while batch := list(itertools.islice(waiting, size)):
         try:
-            reading.rows.extend(session.fetch(_union([parts[i] for i in batch]), settings=settings))
+            reading.rows.extend(session.fetch(_union(batch), settings=settings))
         except FailedReadError as failure:
             if len(batch) == 1:
                 reading.failures[start] = failure
             else:
-                _one_by_one(session, parts, batch, settings or {}, reading)
+                _one_by_one(session, batch, start, settings or {}, reading)
+        start += len(batch)
         if progress:
-            progress(batch.stop, len(parts))
+            progress(start, of)
     return reading
 
 
@@ -58,16 +65,16 @@ def template(name: str) -> str:
 
 
 def _one_by_one(
-    session: Session, parts: "Sequence[Composed]", batch: range, settings: Mapping[str, str], reading: Batches
+    session: Session, batch: "Sequence[Composed]", start: int, settings: Mapping[str, str], reading: Batches
 ) -> None:
-    for i in batch:
+    for i, part in enumerate(batch, start):
         timeouts = [f for f in reading.failures.values() if f.sqlstate == CANCELLED]
         if len(timeouts) >= MOST_TIMEOUTS:
             reading.failures[i] = timeouts[-1]
             continue
         try:
             # The batch has waited for the lock already: waiting as long for each table adds nothing.
-            reading.rows.extend(session.fetch(parts[i], settings={**settings, **ALONE}))
+            reading.rows.extend(session.fetch(part, settings={**settings, **ALONE}))
         except FailedReadError as failure:
             reading.failures[i] = failure
 

@@ -30,6 +30,7 @@ _REASONS = {
     ),
     "40001": ("the standby cancelled the query", "Run dltdoctor against the primary server."),
     "53200": ("the server ran out of memory or lock slots", "Run dltdoctor again when the server is less busy."),
+    "22021": ("it holds text that is not UTF-8", "Only a SQL_ASCII database can; rename or re-encode what is in it."),
     "42P01": ("it disappeared while it was being read", _AGAIN),
     "3F000": ("its schema disappeared while it was being read", _AGAIN),
     "42703": ("its columns changed while it was being read", _AGAIN),

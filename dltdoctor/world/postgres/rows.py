@@ -82,15 +82,15 @@ def _is_countable(known: Facts) -> bool:
 def _counts(session: Session, tables: Sequence[Table], *, size: int, progress: Progress | None) -> dict[Key, Rows]:
     from dltdoctor.world.postgres import rows_sql  # noqa: PLC0415
 
-    parts = [rows_sql.count(i, table) for i, table in enumerate(tables)]
-    rows = read_parts(session, parts, size=size, progress=progress).rows
+    parts = (rows_sql.count(i, table) for i, table in enumerate(tables))
+    rows = read_parts(session, parts, size=size, progress=progress, of=len(tables)).rows
     return {(tables[i].schema, tables[i].name): Rows(rows=number) for i, number in rows}
 
 
 def _estimates(session: Session, tables: Sequence[Table]) -> dict[Key, Rows]:
     from dltdoctor.world.postgres import rows_sql  # noqa: PLC0415
 
-    parts = [rows_sql.holds_rows(i, table) for i, table in enumerate(tables)]
+    parts = (rows_sql.holds_rows(i, table) for i, table in enumerate(tables))
     answers: dict[int, bool] = dict(read_parts(session, parts).rows)
     found = {(tables[i].schema, tables[i].name): Rows(rows=0) for i, holds in answers.items() if not holds}
     filled = [tables[i] for i, holds in sorted(answers.items()) if holds]

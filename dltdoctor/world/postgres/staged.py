@@ -95,11 +95,11 @@ def _counts(look: _Look, filled: Sequence[StagedTable], progress: Progress | Non
     """Rows by load id, for each request by its index."""
     from dltdoctor.world.postgres import staged_sql  # noqa: PLC0415 - it needs psycopg
 
-    parts = [
+    parts = (
         staged_sql.counts(i, request, staged_sql.source_of(request, look.tables), deep=look.deep)
         for i, request in enumerate(filled)
-    ]
-    reading = read_parts(look.session, parts, size=look.batch, progress=progress)
+    )
+    reading = read_parts(look.session, parts, size=look.batch, progress=progress, of=len(filled))
     look.failures.update({(filled[i].staging, filled[i].table): why for i, why in reading.failures.items()})
     counts: dict[int, dict[str | None, int]] = defaultdict(dict)
     for i, load_id, rows in reading.rows:
@@ -137,12 +137,12 @@ def _prove(
     from dltdoctor.world.postgres import staged_sql  # noqa: PLC0415
 
     order = list(proofs)
-    parts = [
+    parts = (
         staged_sql.proof_of(part, filled[i], look.tables, proofs[i], counts[i], deep=look.deep)
         for part, i in enumerate(order)
-    ]
+    )
     settings = {} if look.deep else _BY_INDEX
-    reading = read_parts(look.session, parts, size=look.batch, settings=settings, progress=progress)
+    reading = read_parts(look.session, parts, size=look.batch, settings=settings, progress=progress, of=len(order))
     for part, failure in reading.failures.items():
         look.failures[filled[order[part]].final, filled[order[part]].table] = failure
     found: dict[tuple[int, str | None], _Proved] = {}
@@ -211,7 +211,7 @@ def _is_whole(loads: Counts) -> bool:
 
 def _share(progress: Progress | None, turn: int, of: int) -> Progress | None:
     """The same bar for two turns: counting, then proving."""
-    return None if progress is None else lambda done, _: progress(turn * of + done, 2 * of)
+    return None if progress is None else lambda done, _: progress((turn * of + done) // 2, of)
 
 
 def _unread(failures: Failures) -> Iterator[Unread]:

@@ -1,0 +1,71 @@
+"""Costs of whole processes, as the kernel counts them, and races of two programs."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+LAUNCHER = Path(__file__).with_name("launch.py")
+PATIENCE = 600.0
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run took: wall and processor seconds, and the peak memory in MB (10⁶ bytes)."""
+
+    code: int
+    seconds: float
+    processor: float
+    peak: float
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """A command with its whole environment. It is to end with exit code 0."""
+
+    command: tuple[str, ...]
+    environ: Mapping[str, str]
+    cwd: Path
+
+
+def race(ours: Program, rival: Program | None = None, *, rounds: int) -> tuple[Cost, Cost | None]:
+    """The medians of both, run in turns so that the machine's moods meet both alike.
+
+    One run of each goes before, uncounted: it warms the caches and writes the .pyc files.
+    """
+    programs = [ours, rival] if rival else [ours]
+    taken: list[list[Cost]] = [[] for _ in programs]
+    for turn in range(rounds + 1):
+        for program, costs in zip(programs, taken, strict=True):
+            cost = run(program)
+            if turn:
+                costs.append(cost)
+    medians = [median(costs) for costs in taken]
+    return medians[0], medians[1] if rival else None
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    """The median of each of the numbers."""
+    return Cost(
+        code=0,
+        seconds=statistics.median(c.seconds for c in costs),
+        processor=statistics.median(c.processor for c in costs),
+        peak=statistics.median(c.peak for c in costs),
+    )
+
+
+def run(program: Program) -> Cost:
+    """What one run costs. Raises RuntimeError with the end of its output when it fails."""
+    with tempfile.TemporaryDirectory() as directory:
+        cost, output = Path(directory) / "cost", Path(directory) / "output"
+        launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(cost), str(output)]
+        subprocess.run(
+            [*launcher, *program.command], env=program.environ, cwd=program.cwd, check=True, timeout=PATIENCE
+        )
+        measured = msgspec.json.decode(cost.read_bytes(), type=Cost)
+        if measured.code != 0:
+            last = output.read_text(encoding="utf-8", errors="replace")[-1500:]
+            raise RuntimeError(f"{' '.join(program.command)} ended with {measured.code}:\n{last}")
+    return measured

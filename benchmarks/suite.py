@@ -1,0 +1,162 @@
+"""Every figure: what is run, against which rival, and the bound it is to keep."""
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.figures import Figure
+from benchmarks.grown import COLUMNS_A_TABLE, grow
+from benchmarks.many import add_packages, add_pipelines
+from benchmarks.measure import Cost, Program, race
+from benchmarks.shop import NAME, Shop, open_shop, script
+
+ROOT = Path(__file__).resolve().parents[1]
+# The same rows as dltdoctor wants. No ORDER BY: that would cost psql more than it need.
+COLUMNS = """
+SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
+FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
+  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+"""
+
+
+class Sizes(msgspec.Struct, frozen=True, kw_only=True):
+    """How large the worlds are, and how often each program runs."""
+
+    rounds: int
+    slow_rounds: int
+    rows: int
+    tables: tuple[int, int, int]
+    pipelines: int
+    packages: int
+
+
+FULL = Sizes(rounds=15, slow_rounds=5, rows=100, tables=(2500, 5000, 10_000), pipelines=500, packages=1000)
+QUICK = Sizes(rounds=1, slow_rounds=1, rows=5, tables=(8, 16, 32), pipelines=3, packages=5)
+
+
+def measure(admin_dsn: str, sizes: Sizes, progress: Callable[[str], None]) -> Iterator[Figure]:
+    """The figures, one by one as they are measured."""
+    progress("one pipeline: two runs of real dlt")
+    with open_shop(admin_dsn, rows=sizes.rows) as shop:
+        yield from _start_up(shop, sizes)
+        yield _one_pipeline(shop, sizes)
+        progress(f"{sizes.packages:,} load packages")
+        add_packages(shop, sizes.packages)
+        yield _many_packages(shop, sizes)
+    with open_shop(admin_dsn, rows=sizes.rows) as shop:
+        progress(f"{sizes.pipelines:,} pipelines")
+        yield from _many_pipelines(shop, sizes)
+    with open_shop(admin_dsn, rows=5) as shop:
+        yield from _many_tables(shop, sizes, progress)
+
+
+def _start_up(shop: Shop, sizes: Sizes) -> Iterator[Figure]:
+    doctor, dlt = script("dltdoctor"), script("dlt")
+    for arguments, rival, most in (
+        (("--version",), ("--version",), 0.3),
+        (("--help",), ("--help",), 0.3),
+        (("explain", "DD201"), ("--help",), None),
+    ):
+        ours, theirs = race(shop.program(doctor, *arguments), shop.program(dlt, *rival), rounds=sizes.rounds)
+        yield Figure(
+            what=f"`dltdoctor {' '.join(arguments)}`",
+            ours=ours,
+            rival=theirs,
+            rival_name=f"`dlt {' '.join(rival)}`",
+            most_ratio=most,
+        )
+
+
+def _one_pipeline(shop: Shop, sizes: Sizes) -> Figure:
+    info = shop.program(script("dlt"), "pipeline", NAME, "info")
+    ours, theirs = race(_diagnose(shop, NAME), info, rounds=sizes.rounds)
+    return Figure(
+        what="`dltdoctor diagnose NAME`, one pipeline",
+        ours=ours,
+        rival=theirs,
+        rival_name="`dlt pipeline NAME info`",
+        most_ratio=1.0,
+    )
+
+
+def _many_packages(shop: Shop, sizes: Sizes) -> Figure:
+    ours, _ = race(_diagnose(shop, NAME), rounds=sizes.slow_rounds)
+    return Figure(what=f"the same with {sizes.packages:,} load packages", ours=ours, most_seconds=2.0)
+
+
+def _many_pipelines(shop: Shop, sizes: Sizes) -> Iterator[Figure]:
+    alone, _ = race(_diagnose(shop), rounds=sizes.slow_rounds)
+    add_pipelines(shop, sizes.pipelines)
+    ours, _ = race(_diagnose(shop), rounds=sizes.slow_rounds)
+    each = 1000 * (ours.seconds - alone.seconds) / (sizes.pipelines - 1)
+    yield Figure(what=f"`dltdoctor diagnose`, {sizes.pipelines:,} pipelines ({each:.1f} ms each)", ours=ours)
+
+
+def _many_tables(shop: Shop, sizes: Sizes, progress: Callable[[str], None]) -> Iterator[Figure]:
+    read: list[Cost] = []
+    diagnosed: list[Cost] = []
+    for there, tables in itertools.pairwise((0, *sizes.tables)):
+        progress(f"{tables:,} tables: making them")
+        grow(shop, tables, there=there)
+        progress(f"{tables:,} tables: measuring")
+        is_last = tables == sizes.tables[-1]
+        for figure in _catalog(shop, tables, sizes, is_last=is_last):
+            yield figure
+        read.append(figure.ours)
+        cost, _ = race(_diagnose(shop, NAME), rounds=sizes.slow_rounds)
+        diagnosed.append(cost)
+        yield Figure(
+            what=f"`dltdoctor diagnose NAME`, {tables:,} tables with rows",
+            ours=cost,
+            most_memory=200 if is_last else None,
+        )
+    yield _linear("reading the catalog", read, sizes.tables)
+    yield _linear("`dltdoctor diagnose`", diagnosed, sizes.tables)
+
+
+def _catalog(shop: Shop, tables: int, sizes: Sizes, *, is_last: bool) -> Iterator[Figure]:
+    """The bounds are for the largest size; below it the start of Python weighs more than the reading."""
+    name = f"catalog of {tables:,} tables, {tables * COLUMNS_A_TABLE:,} columns"
+    if is_last:
+        yield _against_sqlalchemy(shop, name, sizes)
+    psql = shop.program("psql", "-X", "-q", "-A", "-t", "-o", "/dev/null", "-c", COLUMNS)
+    ours, theirs = race(_reader(shop, "dltdoctor"), psql, rounds=sizes.slow_rounds)
+    yield Figure(
+        what=name,
+        ours=ours,
+        rival=theirs,
+        rival_name="psql",
+        most_ratio=1.5 if is_last else None,
+        most_memory=200 if is_last else None,
+    )
+
+
+def _against_sqlalchemy(shop: Shop, name: str, sizes: Sizes) -> Figure:
+    rounds = min(sizes.slow_rounds, 3)
+    ours, theirs = race(_reader(shop, "dltdoctor"), _reader(shop, "sqlalchemy"), rounds=rounds)
+    return Figure(what=name, ours=ours, rival=theirs, rival_name="SQLAlchemy's Inspector", most_ratio=0.15)
+
+
+def _linear(what: str, costs: Sequence[Cost], tables: Sequence[int]) -> Figure:
+    """The cost of one more table between the larger two sizes, over that between the smaller two."""
+    steps = [(costs[i + 1].seconds - costs[i].seconds) / (tables[i + 1] - tables[i]) for i in range(len(costs) - 1)]
+    return Figure(
+        what=f"{what}: one more table above {tables[1]:,}, and below",
+        ours=costs[-1],
+        given_ratio=steps[1] / steps[0],
+        most_ratio=1.3,
+    )
+
+
+def _diagnose(shop: Shop, *names: str) -> Program:
+    return shop.program(script("dltdoctor"), "diagnose", *names)
+
+
+def _reader(shop: Shop, name: str) -> Program:
+    program = shop.program(sys.executable, "-m", "benchmarks.readers", name)
+    environ = {**program.environ, "PYTHONPATH": str(ROOT)}
+    return msgspec.structs.replace(program, environ=environ)

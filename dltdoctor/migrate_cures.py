@@ -1,0 +1,172 @@
+"""Cures that bring stranded rows to the final table: what dlt's merge would have done, planned step by step.
+
+The SQL is dlt's own: the package's job file, else dlt's generator with the schema of the load. Every
+precondition becomes a probe, and each that cannot be proved is named and makes the cure unsafe.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from dltdoctor.finding import Finding, fingerprint
+from dltdoctor.ledger import Entry, Ledger
+from dltdoctor.migration import Migration, is_complete, merge_step, record_step, settle_steps, without_ledger_step
+from dltdoctor.plan import Cure, HeldBack
+from dltdoctor.snapshot import Database, Package, Snapshot
+from dltdoctor.verdict import StagedVerdict
+from dltdoctor.words import listed, relation
+from dltdoctor.world.credentials import Credentials
+from dltdoctor.world.dlt_merge import NotGeneratedError, generate_each
+from dltdoctor.world.postgres.session import Session, open_session
+from dltdoctor.world.staged_schema import chain_document
+
+CURABLE = {"stranded": "DD201", "false-commit": "DD203", "resumable": "DD202"}
+
+
+def plan(
+    findings: Sequence[Finding],
+    ledger: Ledger,
+    snapshot: Snapshot,
+    ways_in: Mapping[str, Credentials],
+    *,
+    also_resumable: bool,
+) -> tuple[list[Cure], list[HeldBack]]:
+    """A cure, or the reason why there is none, for every chain of staged rows that a finding is about."""
+    cures: list[Cure] = []
+    held: list[HeldBack] = []
+    known = {f.fingerprint: f for f in findings}
+    by_database: dict[str, list[tuple[Finding, Entry, StagedVerdict]]] = defaultdict(list)
+    for finding, entry, load in _cases(ledger, known, also_resumable=also_resumable):
+        database = snapshot.catalog.database(entry.row.pipeline) if snapshot.catalog else None
+        if database:
+            by_database[database.target.key].append((finding, entry, load))
+    for key, cases in by_database.items():
+        database = next(d for d in (snapshot.catalog.databases if snapshot.catalog else ()) if d.target.key == key)
+        with open_session(ways_in[key]) as session:
+            made, refused = _of_database(session, database, ledger, snapshot, cases)
+        cures += made
+        held += refused
+    return cures, held
+
+
+def _cases(
+    ledger: Ledger, known: Mapping[str, Finding], *, also_resumable: bool
+) -> Iterator[tuple[Finding, Entry, StagedVerdict]]:
+    for entry in ledger.entries:
+        if entry.row.parent is not None:
+            continue
+        for load in sorted(entry.loads, key=lambda v: v.staged.load_id or ""):
+            code = CURABLE.get(load.verdict)
+            if code is None or (load.verdict == "resumable" and not also_resumable):
+                continue
+            finding = known.get(_fingerprint(code, entry, load)) or (
+                _resumable_finding(known.values(), entry, load) if code == "DD202" else None
+            )
+            if finding:
+                yield finding, entry, load
+
+
+def _fingerprint(code: str, entry: Entry, load: StagedVerdict) -> str:
+    row = entry.row
+    return fingerprint(code, row.pipeline, row.final.dataset, row.table, load.staged.load_id or "")
+
+
+def _resumable_finding(findings: Iterable[Finding], entry: Entry, load: StagedVerdict) -> Finding | None:
+    """A pending load is one finding, however many tables wait for it."""
+    row = entry.row
+    tables = (row.table, None)
+    wanted = {fingerprint("DD202", row.pipeline, row.final.dataset, t, load.staged.load_id or "") for t in tables}
+    return next((f for f in findings if f.fingerprint in wanted), None)
+
+
+def _of_database(
+    session: Session,
+    database: Database,
+    ledger: Ledger,
+    snapshot: Snapshot,
+    cases: Sequence[tuple[Finding, Entry, StagedVerdict]],
+) -> tuple[list[Cure], list[HeldBack]]:
+    held: list[HeldBack] = []
+    ready: list[tuple[Finding, Migration]] = []
+    for finding, entry, load in cases:
+        migration = _migration(session, database, ledger, snapshot, entry, load)
+        if isinstance(migration, str):
+            held.append(_held(finding, migration))
+        else:
+            ready.append((finding, migration))
+    answers = iter(generate_each([m.request for _, m in ready if m.request]))
+    whole: list[tuple[Finding, Migration]] = []
+    for finding, migration in ready:
+        answer = next(answers) if migration.request else ()
+        if isinstance(answer, NotGeneratedError):
+            held.append(_held(finding, answer.message))
+        else:
+            whole.append((finding, msgspec.structs.replace(migration, generated=answer)))
+    refused = {m.load_key for _, m in ready} - {m.load_key for _, m in whole}
+    cures: list[Cure] = []
+    last_of_load = {m.load_key: at for at, (_, m) in enumerate(whole)}
+    for at, (finding, migration) in enumerate(whole):
+        of_load = [m for _, m in whole if m.load_key == migration.load_key]
+        closes = last_of_load[migration.load_key] == at and migration.load_key not in refused
+        cures.append(_cure(session, finding, migration, of_load, closes=closes))
+    return cures, held
+
+
+def _migration(
+    session: Session, database: Database, ledger: Ledger, snapshot: Snapshot, entry: Entry, load: StagedVerdict
+) -> Migration | str:
+    pipeline = next(p for p in snapshot.pipelines if p.name == entry.row.pipeline)
+    chain = tuple(
+        e
+        for e in ledger.entries
+        if (e.row.pipeline, e.row.schema, e.table.root) == (entry.row.pipeline, entry.row.schema, entry.row.table)
+        and e.route == entry.route
+        and e.row.staging.exists
+    )
+    if load.package and not is_complete(load.package, entry.row.table):
+        return "the load package has data files of this table that never reached staging"
+    document = chain_document(session, database, pipeline, entry, load.package)
+    if document is None and load.note != "plain":
+        return "no schema of this load was found, neither on this machine nor in _dlt_version"
+    return Migration.of(database, pipeline, entry, chain, load, document or {})
+
+
+def _held(finding: Finding, reason: str) -> HeldBack:
+    return HeldBack(code=finding.code, pipeline=finding.pipeline, message=finding.message, reason=reason)
+
+
+def _cure(
+    session: Session, finding: Finding, migration: Migration, of_load: Sequence[Migration], *, closes: bool
+) -> Cure:
+    missing = tuple(migration.missing_guarantees(session))
+    if migration.is_plain:
+        steps = [without_ledger_step(session, migration)]
+    else:
+        steps = [merge_step(session, migration)]
+        if closes and migration.load.verdict != "false-commit" and _may_record(migration, of_load):
+            steps.append(record_step(migration))
+    files = settle_steps(migration, [m.entry.row.table for m in of_load]) if closes else ()
+    place = relation(migration.entry.row.final.dataset, migration.entry.row.table)
+    return Cure(
+        code=finding.code,
+        fingerprint=finding.fingerprint,
+        pipeline=finding.pipeline,
+        message=f"Bring the staged rows to {place}",
+        safety="unsafe" if missing else "safe",
+        steps=(*steps, *files),
+        cost=listed(missing, most=9),
+        guarantees_missing=missing,
+    )
+
+
+def _may_record(migration: Migration, of_load: Sequence[Migration]) -> bool:
+    """Recording a load commits its cursor: only when nothing of the load can be missing."""
+    arrived = {m.entry.row.table for m in of_load}
+    package: Package | None = migration.load.package
+    if package:
+        return all(
+            job.status == "completed" or (job.is_followup and job.table in arrived)
+            for job in package.jobs
+        )
+    return migration.is_whole_schema(arrived)

@@ -1,0 +1,315 @@
+"""One chain of staged rows on its way to the final dataset: its facts, its probes and its steps."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from dltdoctor.ledger import Entry
+from dltdoctor.snapshot import Database, Package, Pipeline, Value
+from dltdoctor.steps.step import Probe, Rename, RunSql, TouchedTable, WriteFile
+from dltdoctor.verdict import StagedVerdict
+from dltdoctor.words import count, listed, literal, qualified, quoted, relation
+from dltdoctor.world.dlt_merge import TEMPORARY, MergeRequest, complete_load_statement, create_statements
+from dltdoctor.world.job_rows import count_rows
+from dltdoctor.world.job_statements import job_statements
+from dltdoctor.world.postgres.session import Session
+from dltdoctor.world.probes import final_probe, loads_probe, newer_rows, plain_probe, staging_probe
+
+ROW_KEY, LOAD_ID = "_dlt_id", "_dlt_load_id"
+RETIRING = ("scd2", "cdc")
+
+
+class Migration(Value):
+    """A stranded chain: `chain` are its ledger entries, root first; `generated` is dlt's SQL for it.
+
+    `request` is None where the package's own job file has the SQL.
+    """
+
+    database: Database
+    pipeline: Pipeline
+    entry: Entry
+    chain: tuple[Entry, ...]
+    load: StagedVerdict
+    document: dict[str, Any]
+    request: MergeRequest | None = None
+    generated: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        database: Database,
+        pipeline: Pipeline,
+        entry: Entry,
+        chain: tuple[Entry, ...],
+        load: StagedVerdict,
+        document: dict[str, Any],
+    ) -> "Migration":
+        made = cls(database=database, pipeline=pipeline, entry=entry, chain=chain, load=load, document=document)
+        if made.job_file or made.is_plain:
+            return made
+        request = MergeRequest(
+            document=document,
+            root=entry.row.table,
+            final=made.final,
+            staging=TEMPORARY if made.is_mixed else made.staging,
+            load_id=load.staged.load_id or "",
+            tables=tuple(e.row.table for e in chain),
+        )
+        return msgspec.structs.replace(made, request=request)
+
+    @property
+    def final(self) -> str:
+        return self.entry.row.final.dataset
+
+    @property
+    def staging(self) -> str:
+        return self.load.staged.staging
+
+    @property
+    def load_key(self) -> tuple[str, str, str]:
+        return self.pipeline.name, self.final, self.load.staged.load_id or self.entry.row.table
+
+    @property
+    def is_plain(self) -> bool:
+        """No load ids, or no ledger of loads: rows can only be told apart by their declared key."""
+        return self.load.note == "plain"
+
+    @property
+    def is_replace(self) -> bool:
+        return self.entry.table.disposition == "replace"
+
+    @property
+    def is_mixed(self) -> bool:
+        """The staging table holds rows of other loads, too: only the stranded ones may move."""
+        return any(len(e.loads) > 1 for e in self.chain)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        return tuple(e.row.table for e in self.chain if not e.row.final.exists)
+
+    @property
+    def job_file(self) -> str | None:
+        """The package's own merge job, when it can run as it stands."""
+        package = self.load.package
+        if package is None or self.is_mixed or self.is_replace or self.absent or self.is_plain:
+            return None
+        jobs = [j for j in package.jobs_of(self.entry.row.table) if j.is_followup and j.status != "completed"]
+        return jobs[0].path if len(jobs) == 1 else None
+
+    def key(self, table: str) -> tuple[str, ...]:
+        """What identifies a row of a final table."""
+        held = self.database.table(self.final, table) or self.database.table(self.staging, table)
+        if held and held.has(ROW_KEY):
+            return (ROW_KEY,)
+        declared = next((e.table.primary_key for e in self.chain if e.row.table == table), ())
+        return declared or tuple(c.name for c in (held.columns if held else ()))
+
+    def is_whole_schema(self, arrived: Collection[str]) -> bool:
+        """Every root table that ever saw data is among those that arrive: nothing else can be missing."""
+        schema = self.pipeline.schema(self.entry.row.schema)
+        roots = [t for t in (schema.data_tables if schema else ()) if not t.is_nested and t.seen_data]
+        return bool(roots) and all(t.name in arrived for t in roots)
+
+    def rows_in_files(self) -> int | None:
+        """The root rows that the package's data files hold, None when they cannot be counted."""
+        package = self.load.package
+        jobs = package.jobs_of(self.entry.row.table) if package else ()
+        columns = tuple(c.name for c in self.entry.table.columns)
+        counts = [count_rows(j.path, j.format, columns) for j in jobs if not j.is_followup]
+        return None if not counts or None in counts else sum(c for c in counts if c is not None)
+
+    def missing_guarantees(self, session: Session) -> Iterator[str]:
+        """What cannot be proved about this chain; each makes the cure unsafe."""
+        table = self.entry.table
+        if self.is_plain:
+            yield "there are no load ids and no _dlt_loads: nothing proves that the staged rows are a whole load"
+            if not table.primary_key:
+                yield "no primary key is declared: rows are compared by all their columns"
+        elif self.load.package is None:
+            yield "without its load package nothing proves that the staged rows are the whole load"
+            if table.merge_strategy in RETIRING:
+                yield f"{table.merge_strategy} retires every row that is not staged"
+        else:
+            in_files = self.rows_in_files()
+            if in_files is not None and in_files != self.load.staged.rows:
+                yield f"the package's files hold {count(in_files, 'row')}, staging {self.load.staged.rows:,}"
+        newer = newer_rows(session, self.database, self.entry, self.load)
+        if newer:
+            yield f"{count(newer, 'row')} of the same keys were loaded again since, and older values would replace them"
+
+
+def is_complete(package: Package, root: str) -> bool:
+    """Every data file of the chain is in completed_jobs."""
+    chain = [j for j in package.jobs if j.table == root or j.table.startswith(f"{root}__")]
+    return all(j.status == "completed" for j in chain if not j.is_followup)
+
+
+def merge_step(session: Session, migration: Migration) -> RunSql:
+    """What dlt itself would run for the chain, with what must hold before it runs."""
+    created: tuple[str, ...] = ()
+    if migration.absent:
+        created = create_statements(migration.document, migration.absent, migration.final)
+    statements = migration.generated
+    if migration.job_file:
+        statements = job_statements(migration.job_file, final=migration.final, staging=migration.staging)
+    copies, removals = _temporary_copies(migration) if migration.is_mixed else ((), ())
+    emptied = _emptied_staging(migration) if _is_staging_optimized(migration) else ()
+    rows = migration.load.staged.rows
+    source = "the load package's own job" if migration.job_file else "dlt's generator"
+    return RunSql(
+        title=f"Merge {count(rows, 'staged row')} into {relation(migration.final, migration.entry.row.table)}",
+        statements=(*created, *copies, *statements, *removals, *emptied),
+        touches=(*_touched(migration), *(_touched_staging(migration) if emptied else ())),
+        before=(
+            *(staging_probe(session, migration.database, migration.staging, e.row.table) for e in migration.chain),
+            *(final_probe(session, migration.database, migration.final, e.row.table) for e in migration.chain),
+            loads_probe(session, migration.final, migration.load.staged.load_id),
+        ),
+        locks=_locks(migration),
+        note=f"the SQL is from {source}",
+    )
+
+
+def record_step(migration: Migration) -> RunSql:
+    """The row that dlt's `complete_load` writes last."""
+    loads = migration.database.table(migration.final, "_dlt_loads")
+    load_id = migration.load.staged.load_id or ""
+    statement = complete_load_statement(
+        migration.final,
+        load_id,
+        migration.entry.row.schema,
+        str(migration.document.get("version_hash") or ""),
+        columns=tuple(c.name for c in loads.columns) if loads else (),
+    )
+    place = relation(migration.final, "_dlt_loads")
+    recorded = f"SELECT count(*) FROM {qualified(migration.final, '_dlt_loads')} WHERE load_id = {literal(load_id)}"
+    return RunSql(
+        title=f"Record load {load_id} in {place}",
+        statements=(statement,),
+        touches=(TouchedTable(schema=migration.final, table="_dlt_loads", key=("load_id",)),),
+        after=(Probe(what=f"the record of load {load_id}", query=recorded, expected='["1"]'),),
+    )
+
+
+def settle_steps(migration: Migration, arrived: Sequence[str]) -> tuple[WriteFile | Rename, ...]:
+    """A pending package that this finishes is put where dlt puts finished ones, so that it is not run again."""
+    package = migration.load.package
+    if package is None or not package.is_pending:
+        return ()
+    done = [j for j in package.jobs if j.is_followup and j.status != "completed" and j.table in arrived]
+    moves = tuple(
+        Rename(
+            title=f"Mark the merge job of {j.table} as completed",
+            source=j.path,
+            target=f"{package.path}/completed_jobs/{j.path.rsplit('/', 1)[-1]}",
+        )
+        for j in done
+    )
+    if any(j.status != "completed" and j not in done for j in package.jobs):
+        return moves
+    finished = f"{package.path}/package_completed.json"
+    folder, _, name = package.path.rpartition("/")
+    return (
+        *moves,
+        WriteFile(title=f"Mark load {package.load_id} as loaded", path=finished, before=None, content=b"loaded"),
+        Rename(
+            title="Move the finished package to dlt's loaded ones",
+            source=package.path,
+            target=f"{folder.rpartition('/')[0]}/loaded/{name}",
+        ),
+    )
+
+
+def without_ledger_step(session: Session, migration: Migration) -> RunSql:
+    """In a world without dlt's tables: keys that are absent are inserted, values that are NULL filled in."""
+    table, final, staging = migration.entry.row.table, migration.final, migration.staging
+    place, source = qualified(final, table), qualified(staging, table)
+    key = migration.entry.table.primary_key
+    staged = migration.database.table(staging, table)
+    held = migration.database.table(final, table)
+    names = [c.name for c in (staged.columns if staged else ()) if held is None or held.has(c.name)]
+    columns = ", ".join(quoted(n) for n in names)
+    probes = (plain_probe(session, staging, table),)
+    if held is None:
+        return RunSql(
+            title=f"Create {relation(final, table)} as its staging twin is, with its rows",
+            statements=(
+                f"CREATE TABLE {place} (LIKE {source} INCLUDING ALL)",
+                f"INSERT INTO {place} ({columns}) SELECT {columns} FROM {source}",
+            ),
+            touches=(TouchedTable(schema=final, table=table, key=key or tuple(names), created=True),),
+            before=probes,
+            locks=((staging, table),),
+        )
+    match = " AND ".join(f"f.{quoted(k)} IS NOT DISTINCT FROM s.{quoted(k)}" for k in key or tuple(names))
+    fills = [n for n in names if n not in key]
+    update = (
+        f"UPDATE {place} AS f SET {', '.join(f'{quoted(n)} = coalesce(f.{quoted(n)}, s.{quoted(n)})' for n in fills)}"
+        f" FROM {source} AS s WHERE {match} AND ("
+        + " OR ".join(f"(f.{quoted(n)} IS NULL AND s.{quoted(n)} IS NOT NULL)" for n in fills)
+        + ")"
+    )
+    insert = (
+        f"INSERT INTO {place} ({columns}) SELECT {', '.join(f's.{quoted(n)}' for n in names)} FROM {source} AS s"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {place} AS f WHERE {match})"
+    )
+    return RunSql(
+        title=f"Fill NULLs and add absent keys in {relation(final, table)} from {relation(staging, table)}, by {listed(key) or 'all columns'}",
+        statements=(*((update,) if key and fills else ()), insert),
+        touches=(TouchedTable(schema=final, table=table, key=key or tuple(names)),),
+        before=(*probes, plain_probe(session, final, table)),
+        locks=((staging, table), (final, table)),
+    )
+
+
+def _touched(migration: Migration) -> tuple[TouchedTable, ...]:
+    return tuple(
+        TouchedTable(
+            schema=migration.final,
+            table=e.row.table,
+            key=migration.key(e.row.table),
+            created=e.row.table in migration.absent,
+        )
+        for e in migration.chain
+    )
+
+
+def _touched_staging(migration: Migration) -> tuple[TouchedTable, ...]:
+    return tuple(
+        TouchedTable(schema=migration.staging, table=e.row.table, key=migration.key(e.row.table))
+        for e in migration.chain
+    )
+
+
+def _locks(migration: Migration) -> tuple[tuple[str, str], ...]:
+    tables = [e.row.table for e in migration.chain]
+    there = [t for t in tables if t not in migration.absent]
+    return (*((migration.staging, t) for t in tables), *((migration.final, t) for t in there))
+
+
+def _is_staging_optimized(migration: Migration) -> bool:
+    return migration.is_replace and migration.entry.table.replace_strategy == "staging-optimized"
+
+
+def _emptied_staging(migration: Migration) -> tuple[str, ...]:
+    """staging-optimized moves the table itself; its rows end in the final table and staging ends empty."""
+    return tuple(f"DELETE FROM {qualified(migration.staging, e.row.table)}" for e in migration.chain)
+
+
+def _temporary_copies(migration: Migration) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Temporary tables with the stranded rows only, and their removal."""
+    load_id = literal(migration.load.staged.load_id or "")
+    copies: list[str] = []
+    for entry in migration.chain:
+        name = entry.row.table
+        source = qualified(migration.staging, name)
+        if entry.row.parent is None:
+            where = f"{LOAD_ID} = {load_id}"
+        elif entry.table.has("_dlt_root_id"):
+            where = f"_dlt_root_id IN (SELECT {ROW_KEY} FROM {qualified(TEMPORARY, entry.table.root)})"
+        else:
+            where = f"_dlt_parent_id IN (SELECT {ROW_KEY} FROM {qualified(TEMPORARY, entry.row.parent)})"
+        copies.append(f"CREATE TEMPORARY TABLE {quoted(name)} AS SELECT * FROM {source} WHERE {where}")
+    removals = tuple(f"DROP TABLE {qualified(TEMPORARY, e.row.table)}" for e in reversed(migration.chain))
+    return tuple(copies), removals

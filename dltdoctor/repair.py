@@ -1,0 +1,313 @@
+"""The four verbs, written once: preview, apply, verify, undo. What preview shows is what apply runs."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from dltdoctor import __version__
+from dltdoctor.errors import DoctorError, RefusedError, UsageError
+from dltdoctor.plan import Cure, Plan
+from dltdoctor.receipt import Capture, KeptFile, KeptRename, Receipt
+from dltdoctor.snapshot import Value
+from dltdoctor.steps.step import FinishLoad, Rename, RunSql, WriteFile
+from dltdoctor.words import count
+from dltdoctor.world.atomic import digest, digest_of, remove_file, rename, replace_file
+from dltdoctor.world.credentials import Credentials
+from dltdoctor.world.postgres.capture import undo_step
+from dltdoctor.world.postgres.writing import Writing, is_recorded, open_writing
+from dltdoctor.world.receipts import Receipts, new_id
+
+Progress = Callable[[str], None]
+Finish = Callable[[FinishLoad, Progress], str]
+
+SECRET = "password"  # noqa: S105 - the libpq keyword that never gets into a receipt
+
+
+class Workshop(Value):
+    """Where a plan is carried out: receipts on disk, the way into its database, and how dlt is run."""
+
+    receipts: Receipts
+    way_in: Credentials | None
+    finish: Finish
+    progress: Progress
+    fallback_home: str = "public"
+
+
+def preview(plan: Plan, workshop: Workshop) -> tuple[Capture, ...]:
+    """What the plan's database steps would do to each table, measured by a rehearsal that is rolled back.
+
+    Raises `RefusedError` when they could not run.
+    """
+    steps = _sql(plan)
+    if not steps or workshop.way_in is None:
+        return ()
+    with open_writing(workshop.way_in) as writing:
+        home = writing.home(workshop.fallback_home)
+        writing.make_home(home)
+        return writing.run(steps, stem="rehearsal", home=home, progress=workshop.progress)
+
+
+def apply(plan: Plan, workshop: Workshop, *, title: str, keep_undo: bool = True, undoes: str | None = None) -> Receipt:
+    """Carry out a plan: the database in one transaction, then the files, then dlt.
+
+    Raises `RefusedError` when the world is not as the plan says; nothing is changed then.
+    """
+    files = [s for s in plan.steps if isinstance(s, WriteFile | Rename)]
+    _check_files(files)
+    receipt = Receipt(
+        id=new_id(),
+        version=1,
+        tool=__version__,
+        made_at=time.time(),
+        status="started",
+        title=title,
+        plan=plan,
+        target=plan.target,
+        connection=_without_secret(workshop.way_in),
+        files=tuple(_kept(s, files[:at]) for at, s in enumerate(files) if isinstance(s, WriteFile)),
+        renames=tuple(KeptRename(source=s.source, target=s.target) for s in files if isinstance(s, Rename)),
+        undoes=undoes,
+        has_undo=keep_undo and not any(isinstance(s, FinishLoad) for s in plan.steps),
+    )
+    workshop.receipts.write(receipt)
+    try:
+        receipt = _database(receipt, workshop, keep_undo=keep_undo)
+    except BaseException:
+        # Nothing has been committed: what was only begun leaves no receipt, unless the commit's answer got lost.
+        if not _may_have_committed(receipt, workshop):
+            workshop.receipts.remove(receipt)
+        raise
+    return _after_database(receipt, workshop)
+
+
+def resume(receipt: Receipt, workshop: Workshop) -> Receipt:
+    """Finish an unfinished receipt, or find that nothing of it was done and call it void."""
+    if _sql(receipt.plan) and not _has_committed(receipt, workshop):
+        return _closed(receipt, workshop, "void", "nothing of it was done")
+    return _after_database(receipt, workshop)
+
+
+def undo(receipt: Receipt, workshop: Workshop) -> Receipt:
+    """Take a repair back; its own receipt can be undone, too, which does the repair again."""
+    if receipt.is_unfinished and _sql(receipt.plan) and not _has_committed(receipt, workshop):
+        return _closed(receipt, workshop, "void", "nothing of it was done")
+    plan = undo_plan(receipt, workshop)
+    done = apply(plan, workshop, title=f"Undo of {receipt.id}: {receipt.title}", undoes=receipt.id)
+    workshop.receipts.write(msgspec.structs.replace(receipt, status="undone", undone_by=done.id))
+    return done
+
+
+def undo_plan(receipt: Receipt, workshop: Workshop) -> Plan:
+    """The inverses of what was done, in reverse order. Raises `RefusedError` when there is nothing to take back."""
+    if receipt.status in ("undone", "void"):
+        raise UsageError(
+            f"receipt {receipt.id} is {receipt.status}",
+            f"To do it again: dltdoctor undo {receipt.undone_by}" if receipt.undone_by else "There is nothing to undo.",
+        )
+    if not receipt.has_undo:
+        raise RefusedError(
+            f"receipt {receipt.id} kept nothing to undo with",
+            "It was made with --no-undo, or dlt itself finished a load, which cannot be taken back.",
+        )
+    steps: list[RunSql | WriteFile | Rename | FinishLoad] = []
+    if receipt.captures:
+        if workshop.way_in is None:
+            raise RefusedError(f"the database {receipt.target} is needed to undo this", "Pass --dsn.")
+        with open_writing(workshop.way_in) as writing:
+            home = receipt.home or writing.home(workshop.fallback_home)
+            stem = receipt.id.lower()
+            captures = tuple(enumerate(receipt.captures))
+            steps += [undo_step(writing.connection, c, home, f"{stem}_{n}_aside") for n, c in reversed(captures)]
+    steps += _file_inverses(receipt)
+    cure = Cure(
+        code=receipt.plan.cures[0].code if receipt.plan.cures else "",
+        fingerprint="",
+        pipeline=receipt.plan.cures[0].pipeline if receipt.plan.cures else None,
+        message=f"Take back: {receipt.title}",
+        safety="safe",
+        steps=tuple(steps),
+    )
+    return Plan(version=1, tool=__version__, made_at=time.time(), target=receipt.target, cures=(cure,))
+
+
+def _file_inverses(receipt: Receipt) -> list[WriteFile | Rename]:
+    """What takes the file steps back, the last one first; of an unfinished repair only those that were done."""
+    kept = {f.path: f for f in receipt.files}
+    inverses: list[WriteFile | Rename] = []
+    for step in reversed(receipt.plan.steps):
+        if not isinstance(step, WriteFile | Rename) or (receipt.is_unfinished and not _is_done(step)):
+            continue
+        if isinstance(step, Rename):
+            inverses.append(Rename(title=f"Move back {step.target}", source=step.target, target=step.source))
+        else:
+            old = kept[step.path]
+            title = f"Put back {step.path}" if old.before is not None else f"Remove {step.path}"
+            inverses.append(
+                WriteFile(title=title, path=step.path, before=old.after, content=old.before, mode=old.before_mode)
+            )
+    return inverses
+
+
+def _database(receipt: Receipt, workshop: Workshop, *, keep_undo: bool) -> Receipt:
+    steps = _sql(receipt.plan)
+    if not steps:
+        return receipt
+    if workshop.way_in is None:
+        raise RefusedError(f"the database {receipt.target} is needed for this plan", "Pass --dsn.")
+    with open_writing(workshop.way_in) as writing:
+        home = writing.home(workshop.fallback_home)
+        writing.make_home(home)
+        captures = writing.run(
+            steps, stem=receipt.id.lower(), home=home if keep_undo else None, progress=workshop.progress
+        )
+        receipt = msgspec.structs.replace(receipt, home=home, captures=captures)
+        # On disk before the commit: whatever happens after it, undo can be found.
+        workshop.receipts.write(receipt)
+        _record_and_commit(writing, receipt, home)
+    return receipt
+
+
+def _record_and_commit(writing: Writing, receipt: Receipt, home: str) -> None:
+    writing.record(receipt, home)
+    writing.commit()
+
+
+def _after_database(receipt: Receipt, workshop: Workshop) -> Receipt:
+    """Files, then dlt; each file that has its new content already was written before a crash."""
+    done: list[WriteFile | Rename] = []
+    for step in receipt.plan.steps:
+        if isinstance(step, WriteFile | Rename) and not _is_done(step):
+            workshop.progress(step.title)
+            _do(step)
+            done.append(step)
+    outcome = ""
+    try:
+        for step in receipt.plan.steps:
+            if isinstance(step, FinishLoad):
+                workshop.progress(step.title)
+                outcome = workshop.finish(step, workshop.progress)
+    except DoctorError as error:
+        for step in reversed(done):
+            _take_back(step, receipt)
+        _closed(receipt, workshop, "applied" if receipt.captures else "void", error.message)
+        raise
+    return _closed(receipt, workshop, "applied", outcome)
+
+
+def _closed(receipt: Receipt, workshop: Workshop, status: str, outcome: str) -> Receipt:
+    closed = msgspec.structs.replace(receipt, status=status, outcome=outcome)
+    workshop.receipts.write(closed)
+    return closed
+
+
+def _has_committed(receipt: Receipt, workshop: Workshop) -> bool:
+    if receipt.home is None or workshop.way_in is None:
+        return False
+    return is_recorded(workshop.way_in, receipt.home, receipt.id)
+
+
+def _may_have_committed(receipt: Receipt, workshop: Workshop) -> bool:
+    """True unless the database says that it has not; the receipt on disk knows the home by then."""
+    if not _sql(receipt.plan):
+        return False
+    try:
+        on_disk = workshop.receipts.read(receipt.id)
+        return _has_committed(on_disk, workshop)
+    except DoctorError:
+        return True
+
+
+def _sql(plan: Plan) -> Sequence[RunSql]:
+    return [step for step in plan.steps if isinstance(step, RunSql)]
+
+
+def _without_secret(way_in: Credentials | None) -> dict[str, str]:
+    return {k: v for k, v in way_in.parameters.items() if k != SECRET} if way_in else {}
+
+
+def _kept(step: WriteFile, earlier: Sequence[WriteFile | Rename]) -> KeptFile:
+    path = Path(_now(step.path, earlier))
+    status = path.stat() if path.exists() else None
+    return KeptFile(
+        path=step.path,
+        before=path.read_bytes() if status else None,
+        before_mode=status.st_mode & 0o7777 if status else None,
+        before_mtime_ns=status.st_mtime_ns if status else None,
+        after=None if step.content is None else digest(step.content),
+    )
+
+
+def _now(path: str, earlier: Sequence[WriteFile | Rename]) -> str:
+    """Where a path is before the earlier renames have brought it to its place."""
+    for step in reversed(earlier):
+        if isinstance(step, Rename) and (path == step.target or path.startswith(f"{step.target}/")):
+            path = step.source + path[len(step.target) :]
+    return path
+
+
+def _check_files(steps: Sequence[WriteFile | Rename]) -> None:
+    """Every file must be as the plan found it."""
+    for at, step in enumerate(steps):
+        if isinstance(step, Rename):
+            source = _now(step.source, steps[:at])
+            if not Path(source).exists():
+                raise RefusedError(f"{source} is not there any more", "Run the command again to plan anew.")
+            if Path(step.target).exists():
+                raise RefusedError(f"{step.target} exists already", "Run the command again to plan anew.")
+        else:
+            _check_file(_now(step.path, steps[:at]), step)
+
+
+def _check_file(path: str, step: WriteFile) -> None:
+    try:
+        found = digest_of(Path(path))
+    except OSError as error:
+        raise RefusedError(f"{path} cannot be read: {error.strerror}", "Nothing was changed.") from None
+    if found != step.before:
+        raise RefusedError(
+            f"{path} has changed since the plan was made", "Nothing was changed. Run the command again to plan anew."
+        )
+
+
+def _is_done(step: WriteFile | Rename) -> bool:
+    if isinstance(step, Rename):
+        return not Path(step.source).exists() and Path(step.target).exists()
+    wanted = None if step.content is None else digest(step.content)
+    return digest_of(Path(step.path)) == wanted
+
+
+def _do(step: WriteFile | Rename) -> None:
+    try:
+        if isinstance(step, Rename):
+            rename(Path(step.source), Path(step.target))
+        elif step.content is None:
+            remove_file(Path(step.path))
+        else:
+            replace_file(Path(step.path), step.content, mode=step.mode)
+    except OSError as error:
+        place = step.source if isinstance(step, Rename) else step.path
+        raise RefusedError(
+            f"{place} cannot be changed: {error.strerror}",
+            "dltdoctor history shows the unfinished repair; finish it with dltdoctor fix --continue, or undo it.",
+        ) from None
+
+
+def _take_back(step: WriteFile | Rename, receipt: Receipt) -> None:
+    if isinstance(step, Rename):
+        rename(Path(step.target), Path(step.source))
+        return
+    kept = next(f for f in receipt.files if f.path == step.path)
+    if kept.before is None:
+        remove_file(Path(step.path))
+    else:
+        replace_file(Path(step.path), kept.before, mode=kept.before_mode)
+
+
+def summary(captures: Sequence[Capture]) -> tuple[str, ...]:
+    """A line for each table: what came and what went."""
+    return tuple(
+        f"{c.schema}.{c.table}: {count(c.rows_come, 'row')} written, {count(c.rows_gone, 'row')} replaced or removed"
+        for c in captures
+    )

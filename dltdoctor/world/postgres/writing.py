@@ -1,0 +1,206 @@
+"""The one transaction in which the database steps of a plan run, with their record.
+
+Locks first, then the probes, then the statements, then the probes of what must hold afterwards, then
+the receipt's row: change and record commit together or not at all.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from dltdoctor.errors import CouldNotLookError, RefusedError
+from dltdoctor.receipt import Capture, Receipt
+from dltdoctor.snapshot import Value
+from dltdoctor.steps.step import Probe, RunSql
+from dltdoctor.world.credentials import Credentials
+from dltdoctor.world.postgres import capture as captures
+from dltdoctor.world.postgres.failures import connection_failure, lost_connection
+from dltdoctor.world.postgres.refusals import refusal
+from dltdoctor.world.postgres.session import APPLICATION
+
+if TYPE_CHECKING:
+    import psycopg
+
+HOME = "_dltdoctor"
+RECEIPTS = "_dltdoctor_receipts"
+
+Progress = Callable[[str], None]
+
+
+class Done(Value):
+    """What a transaction did: the captures of its tables and the schema that keeps them."""
+
+    home: str | None
+    captures: tuple[Capture, ...]
+
+
+class Writing:
+    """An open read-write transaction; it is rolled back unless `commit` is called."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]", place: str) -> None:
+        self.connection = connection
+        self.place = place
+
+    def home(self, fallback: str) -> str:
+        """The schema that keeps receipts: `_dltdoctor`, or `fallback` where the role may not create it."""
+        row = self.connection.execute(
+            "SELECT to_regnamespace(%s) IS NOT NULL, has_database_privilege(current_database(), 'CREATE'),"
+            " (SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = %s)",
+            (HOME, HOME),
+        ).fetchone()
+        exists, may_create, may_use = row or (False, False, None)
+        if (exists and may_use) or (not exists and may_create):
+            return HOME
+        return fallback
+
+    def run(self, steps: Sequence[RunSql], *, stem: str, home: str | None, progress: Progress) -> tuple[Capture, ...]:
+        """Run the steps; with `home` what they change is captured under names that begin with `stem`."""
+        found: list[Capture] = []
+        for number, step in enumerate(steps):
+            self.lock(step.locks)
+            self.check(step.before, "before")
+            kept = captures.begin(self.connection, step.touches, home, f"{stem}_{number}") if home else []
+            for at, statement in enumerate(step.statements, start=1):
+                progress(f"{step.title}: statement {at} of {len(step.statements)}")
+                self.execute(statement, step)
+            found += captures.end(self.connection, kept)
+            self.check(step.after, "after")
+        return tuple(found)
+
+    def execute(self, statement: str, step: RunSql) -> None:
+        """One statement; what Postgres refuses becomes a `RefusedError` that names table and constraint."""
+        import psycopg  # noqa: PLC0415
+
+        try:
+            self.connection.execute(statement.encode())
+        except psycopg.Error as error:
+            if self.connection.closed:
+                raise lost_connection(error, self.place) from None
+            raise refusal(error, step) from None
+
+    def lock(self, relations: Sequence[tuple[str, str]]) -> None:
+        """Nobody else may write these tables until the end; refused when a load is at it."""
+        import psycopg  # noqa: PLC0415
+        from psycopg import sql  # noqa: PLC0415
+
+        for schema, table in sorted(set(relations)):
+            statement = sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(schema, table))
+            try:
+                self.connection.execute(statement)
+            except psycopg.errors.LockNotAvailable:
+                raise RefusedError(
+                    f"{schema}.{table} is being written to by another session",
+                    "A load or another repair is running; nothing was changed. Try again when it has ended.",
+                ) from None
+            except psycopg.errors.UndefinedTable:
+                raise RefusedError(
+                    f"{schema}.{table} is not there any more", "Run dltdoctor diagnose again; nothing was changed."
+                ) from None
+            except psycopg.Error as error:
+                raise refusal(error, None) from None
+
+    def check(self, probes: Sequence[Probe], moment: str) -> None:
+        """Every probe must give what the plan says. Raises `RefusedError` that names the one that does not."""
+        import psycopg  # noqa: PLC0415
+
+        for probe in probes:
+            try:
+                found = answer(self.connection, probe.query)
+            except psycopg.Error as error:
+                raise refusal(error, None) from None
+            if found != probe.expected:
+                when = "since the plan was made" if moment == "before" else "in another way than planned"
+                raise RefusedError(
+                    f"{probe.what} has changed {when}", "Nothing was changed. Run the command again to plan anew."
+                )
+
+    def record(self, receipt: Receipt, home: str) -> None:
+        """Write the receipt's row."""
+        from psycopg import sql  # noqa: PLC0415
+
+        table = sql.Identifier(home, RECEIPTS)
+        self.connection.execute(
+            sql.SQL(
+                "CREATE TABLE IF NOT EXISTS {} (id text PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now(),"
+                " title text NOT NULL, undoes text, body jsonb NOT NULL)"
+            ).format(table)
+        )
+        self.connection.execute(
+            sql.SQL("INSERT INTO {} (id, title, undoes, body) VALUES (%s, %s, %s, %s::jsonb)").format(table),
+            (receipt.id, receipt.title, receipt.undoes, msgspec.json.encode(receipt.captures).decode()),
+        )
+
+    def make_home(self, home: str) -> None:
+        """Create the schema that keeps receipts, unless it is one that exists already."""
+        from psycopg import sql  # noqa: PLC0415
+
+        if home == HOME:
+            self.connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(home)))
+
+    def commit(self) -> None:
+        self.connection.commit()
+
+
+def answer(connection: "psycopg.Connection[Any]", query: str) -> str:
+    """The one row of a query as JSON text."""
+    row = connection.execute(query.encode()).fetchone()
+    return msgspec.json.encode(tuple(None if v is None else str(v) for v in row or ())).decode()
+
+
+@contextlib.contextmanager
+def open_writing(
+    credentials: Credentials, *, lock_timeout_ms: int = 5_000, connect_timeout: int = 10
+) -> Iterator[Writing]:
+    """A read-write transaction, rolled back and closed at the end. Raises `CouldNotLookError`."""
+    import psycopg  # noqa: PLC0415
+
+    parameters: dict[str, Any] = {"connect_timeout": str(connect_timeout), **credentials.parameters}
+    parameters |= {"application_name": APPLICATION, "client_encoding": "utf8"}
+    try:
+        connection = psycopg.connect("", autocommit=False, prepare_threshold=None, **parameters)
+    except (psycopg.Error, ValueError, OSError) as error:
+        raise connection_failure(error, credentials) from None
+    place = f"{connection.info.host}:{connection.info.port}/{connection.info.dbname}"
+    try:
+        settings = {"search_path": "pg_catalog", "lock_timeout": str(lock_timeout_ms), "row_security": "off"}
+        for name, value in settings.items():
+            connection.execute(b"SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
+        yield Writing(connection, place)
+    except psycopg.OperationalError as error:
+        raise lost_connection(error, place) from None
+    finally:
+        with contextlib.suppress(psycopg.Error):
+            connection.rollback()
+        connection.close()
+
+
+def is_recorded(credentials: Credentials, home: str, receipt: str) -> bool:
+    """True when the transaction of this receipt has committed. Raises `CouldNotLookError`."""
+    import psycopg  # noqa: PLC0415
+    from psycopg import sql  # noqa: PLC0415
+
+    with open_writing(credentials) as writing:
+        try:
+            statement = sql.SQL("SELECT 1 FROM {} WHERE id = %s").format(sql.Identifier(home, RECEIPTS))
+            return writing.connection.execute(statement, (receipt,)).fetchone() is not None
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            return False
+        except psycopg.Error as error:
+            raise CouldNotLookError(f"could not read the receipts in {home}: {error.sqlstate}", "") from None
+
+
+def drop_captures(credentials: Credentials, receipt: Receipt) -> None:
+    """Remove the tables that a receipt's undo would need, and its row."""
+    from psycopg import sql  # noqa: PLC0415
+
+    with open_writing(credentials) as writing:
+        for capture in receipt.captures:
+            for name in (capture.gone, capture.come):
+                if name:
+                    writing.connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(*name)))
+        if receipt.home:
+            table = sql.Identifier(receipt.home, RECEIPTS)
+            writing.connection.execute(sql.SQL("DELETE FROM {} WHERE id = %s").format(table), (receipt.id,))
+        writing.commit()

@@ -1,0 +1,79 @@
+"""Queries whose answers a plan relies on, with the answers of the moment it was made."""
+
+from typing import Any
+
+from dltdoctor.ledger import Entry
+from dltdoctor.snapshot import Database
+from dltdoctor.steps.step import Probe
+from dltdoctor.verdict import StagedVerdict
+from dltdoctor.words import literal, qualified, quoted, relation
+from dltdoctor.world.postgres.session import Session
+
+SMALL = 4 * 1024 * 1024
+
+
+def staging_probe(session: Session, database: Database, schema: str, table: str) -> Probe:
+    """The staged rows: their number and a digest of their row keys, in one scan."""
+    held = database.table(schema, table)
+    if held is None or not held.has("_dlt_id"):
+        return plain_probe(session, schema, table)
+    query = f"SELECT count(*), sum(hashtextextended(_dlt_id::text, 0)) FROM {qualified(schema, table)}"
+    return _probe(session, f"{relation(schema, table)} (the staged rows)", query)
+
+
+def plain_probe(session: Session, schema: str, table: str) -> Probe:
+    """All rows of a table without row keys, by a digest of the whole rows."""
+    query = f"SELECT count(*), sum(hashtextextended(t::text, 0)) FROM {qualified(schema, table)} AS t"
+    return _probe(session, relation(schema, table), query)
+
+
+def final_probe(session: Session, database: Database, schema: str, table: str) -> Probe:
+    """The final table: every row of a small one, else its columns, file and size."""
+    place = relation(schema, table)
+    held = database.table(schema, table)
+    name = literal(qualified(schema, table))
+    if held is None:
+        query = f"SELECT to_regclass({name})::text"
+        return _probe(session, place, query)
+    size = session.fetch(f"SELECT pg_relation_size({name})".encode())[0][0]
+    if size <= SMALL:
+        return plain_probe(session, schema, table)
+    columns = (
+        "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ',' ORDER BY attnum) FROM pg_attribute"
+        f" WHERE attrelid = {name}::regclass AND attnum > 0 AND NOT attisdropped"
+    )
+    query = f"SELECT pg_relation_filenode({name}), pg_relation_size({name}), ({columns})"
+    return _probe(session, place, query)
+
+
+def loads_probe(session: Session, final: str, load_id: str | None) -> Probe:
+    """Whether the load is recorded, and how many loads there are."""
+    place = relation(final, "_dlt_loads")
+    wanted = literal(load_id or "")
+    query = f"SELECT count(*), count(*) FILTER (WHERE load_id = {wanted}) FROM {qualified(final, '_dlt_loads')}"
+    return _probe(session, f"{place} (a load was recorded)", query)
+
+
+def newer_rows(session: Session, database: Database, entry: Entry, load: StagedVerdict) -> int:
+    """Rows of the final table that a newer recorded load wrote for the keys that are staged."""
+    staged, key = load.staged, entry.table.primary_key
+    newest = max((s.newest_load_id for s in database.loads if s.dataset == staged.final), default="")
+    final = database.table(staged.final, staged.table)
+    if not key or not staged.load_id or newest <= staged.load_id or final is None or not final.has("_dlt_load_id"):
+        return 0
+    same = " AND ".join(f"f.{quoted(k)} = s.{quoted(k)}" for k in key)
+    load_id = literal(staged.load_id)
+    query = (
+        f"SELECT count(*) FROM {qualified(staged.final, staged.table)} AS f WHERE f._dlt_load_id > {load_id}"
+        f" AND EXISTS (SELECT 1 FROM {qualified(staged.staging, staged.table)} AS s"
+        f" WHERE s._dlt_load_id = {load_id} AND {same})"
+    )
+    return int(session.fetch(query.encode())[0][0])
+
+
+def _probe(session: Session, what: str, query: str) -> Probe:
+    import msgspec  # noqa: PLC0415
+
+    row: tuple[Any, ...] = session.fetch(query.encode())[0]
+    answer = msgspec.json.encode(tuple(None if v is None else str(v) for v in row)).decode()
+    return Probe(what=what, query=query, expected=answer)
