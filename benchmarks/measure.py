@@ -33,16 +33,16 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 def race(ours: Program, rival: Program | None = None, *, rounds: int) -> tuple[Cost, Cost | None]:
     """The medians of both, run in turns so that the machine's moods meet both alike.
 
-    One run of each goes before, uncounted: it warms the caches and writes the .pyc files.
+    One run of each goes before, uncounted: it warms the caches and writes the .pyc files. A single
+    round goes without: nobody judges by it.
     """
     programs = [ours, rival] if rival else [ours]
     taken: list[list[Cost]] = [[] for _ in programs]
-    for turn in range(rounds + 1):
+    warming = int(rounds > 1)
+    for _ in range(warming + rounds):
         for program, costs in zip(programs, taken, strict=True):
-            cost = run(program)
-            if turn:
-                costs.append(cost)
-    medians = [median(costs) for costs in taken]
+            costs.append(run(program))
+    medians = [median(costs[warming:]) for costs in taken]
     return medians[0], medians[1] if rival else None
 
 

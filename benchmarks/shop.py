@@ -1,4 +1,4 @@
-"""A shop: a project whose pipeline real dlt has run twice, and its own database on the server."""
+"""A shop: a project whose pipeline real dlt has run, and its own database on the server."""
 
 import contextlib
 import os
@@ -57,16 +57,16 @@ def script(name: str) -> str:
 
 
 @contextlib.contextmanager
-def open_shop(admin_dsn: str, *, rows: int) -> Iterator[Shop]:
-    """A shop for the block; its role, database and directory are gone afterwards."""
+def open_shop(admin_dsn: str, *, rows: int, days: int) -> Iterator[Shop]:
+    """A shop for the block, after `days` runs; its role, database and directory are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="dltdoctor-benchmark-") as name, _database(admin_dsn) as login:
         stage = Stage(Path(name).resolve(), login, lambda _: None)
         (stage.root / "home").mkdir()
         (stage.project / ".dlt").mkdir(parents=True)
         (stage.project / ".dlt" / "secrets.toml").write_text(login.toml, encoding="utf-8")
         shutil.copyfile(SCRIPT, stage.project / SCRIPT.name)
-        for day in ("1", "2"):
-            done = run_script(SCRIPT.name, day, str(rows), project=stage.project, environ=stage.environ)
+        for day in range(1, days + 1):
+            done = run_script(SCRIPT.name, str(day), str(rows), project=stage.project, environ=stage.environ)
             if done.returncode != 0:
                 raise RuntimeError(f"{SCRIPT.name} failed:\n{done.stdout}")
         yield Shop(stage)

@@ -26,6 +26,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdro
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     """How large the worlds are, and how often each program runs."""
 
+    days: int
     rounds: int
     slow_rounds: int
     rows: int
@@ -34,23 +35,23 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     packages: int
 
 
-FULL = Sizes(rounds=15, slow_rounds=5, rows=100, tables=(2500, 5000, 10_000), pipelines=500, packages=1000)
-QUICK = Sizes(rounds=1, slow_rounds=1, rows=5, tables=(8, 16, 32), pipelines=3, packages=5)
+FULL = Sizes(days=2, rounds=15, slow_rounds=5, rows=100, tables=(2500, 5000, 10_000), pipelines=500, packages=1000)
+QUICK = Sizes(days=1, rounds=1, slow_rounds=1, rows=5, tables=(8, 16, 32), pipelines=3, packages=5)
 
 
 def measure(admin_dsn: str, sizes: Sizes, progress: Callable[[str], None]) -> Iterator[Figure]:
     """The figures, one by one as they are measured."""
-    progress("one pipeline: two runs of real dlt")
-    with open_shop(admin_dsn, rows=sizes.rows) as shop:
+    progress("one pipeline, run by real dlt")
+    with open_shop(admin_dsn, rows=sizes.rows, days=sizes.days) as shop:
         yield from _start_up(shop, sizes)
         yield _one_pipeline(shop, sizes)
         progress(f"{sizes.packages:,} load packages")
         add_packages(shop, sizes.packages)
         yield _many_packages(shop, sizes)
-    with open_shop(admin_dsn, rows=sizes.rows) as shop:
+    with open_shop(admin_dsn, rows=sizes.rows, days=sizes.days) as shop:
         progress(f"{sizes.pipelines:,} pipelines")
         yield from _many_pipelines(shop, sizes)
-    with open_shop(admin_dsn, rows=5) as shop:
+    with open_shop(admin_dsn, rows=5, days=sizes.days) as shop:
         yield from _many_tables(shop, sizes, progress)
 
 

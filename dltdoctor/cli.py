@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from dltdoctor import __version__
+from dltdoctor.cli_fix import register
 from dltdoctor.errors import DoctorError, UsageError
 from dltdoctor.parameters import (
     Deep,
@@ -172,6 +173,9 @@ def demo(
     elif as_text:
         report.render_gone(world.scenario, file=sys.stdout)
     raise typer.Exit(doctor.exit_code(diagnosis, _severity(FailOn.ERROR)))
+
+
+register(app)
 
 
 def _request(

@@ -101,6 +101,7 @@ def undo(  # noqa: PLR0913
     from dltdoctor import repair, treatment  # noqa: PLC0415
     from dltdoctor.cli import _bytes, _progress, _request  # noqa: PLC0415
     from dltdoctor.report import plan as report  # noqa: PLC0415
+    from dltdoctor.situation import Situation  # noqa: PLC0415
 
     request = _request(None, dsn, pipelines_dir, project)
     chosen = _receipt(request, receipt)
@@ -120,7 +121,7 @@ def undo(  # noqa: PLR0913
     if format is Format.JSON:
         _bytes(report.as_json(planned, done))
     else:
-        report.render_done(done, file=sys.stdout)
+        report.render_done(done, again=Situation(request).command, file=sys.stdout)
 
 
 def history(
@@ -154,6 +155,7 @@ def _carry_out(prepared: "Prepared", format: Format, *, keep_undo: bool, dry_run
     from dltdoctor import repair, treatment  # noqa: PLC0415
     from dltdoctor.cli import _bytes, _progress  # noqa: PLC0415
     from dltdoctor.report import plan as report  # noqa: PLC0415
+    from dltdoctor.situation import Situation  # noqa: PLC0415
 
     plan = prepared.plan
     as_text = format is Format.TEXT
@@ -173,7 +175,7 @@ def _carry_out(prepared: "Prepared", format: Format, *, keep_undo: bool, dry_run
         )
         proof = treatment.prove(prepared, receipt, progress=step)
     if as_text:
-        report.render_done(receipt, file=sys.stdout)
+        report.render_done(receipt, again=Situation(prepared.request).command, file=sys.stdout)
         report.render_proof(proof, file=sys.stdout)
     else:
         _bytes(report.as_json(plan, receipt, proof))

@@ -6,7 +6,8 @@ the exact line that does it.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -66,7 +67,7 @@ def plan(
     plan moves before it writes files. A file is written by one step: it stands in the first cure that
     touches it, and a cure that needs nothing besides has no steps of its own.
     """
-    mine = [f for f in findings if f.code in REWRITES]
+    mine = sorted((f for f in findings if f.code in REWRITES), key=lambda finding: finding.code)
     stranded = {f.pipeline for f in findings if f.code in _STAGED_ROWS and f.pipeline} - set(settling)
     refused: dict[str, NotOfferedError] = {}
     while True:
@@ -89,14 +90,14 @@ def plan(
         refused |= news
 
 
-def _tried(finding: Finding, draft: Draft, *, unsafe: bool, stranded: Set[str]) -> tuple[Draft, Change]:
+def _tried(finding: Finding, draft: Draft, *, unsafe: bool, stranded: AbstractSet[str]) -> tuple[Draft, Change]:
     """The draft with the finding's change in it; the given one is left as it is."""
     trial = draft.fork()
     change = REWRITES[finding.code](finding, trial)
     if change.safety == "unsafe" and not unsafe:
         words = ("dltdoctor", "fix", *([finding.pipeline] if finding.pipeline else []), "--config", "--unsafe")
         raise NotOfferedError(change.cost, command(*words))
-    waiting = sorted(stranded.intersection(change.pipelines)) if change.moves_staging else []
+    waiting = sorted(stranded & set(change.pipelines)) if change.moves_staging else []
     if waiting:
         raise NotOfferedError(
             f"{listed(waiting)} has staged rows that a new staging layout would leave behind: move them first",

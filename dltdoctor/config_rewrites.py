@@ -119,12 +119,14 @@ def no_dev_mode(finding: Finding, draft: Draft) -> Change:
 def without_loser(finding: Finding, draft: Draft) -> Change:
     """DD110: a value that no pipeline can ever see, because an argument in source stands before it."""
     pipeline = pipeline_of(finding, draft)
-    for winner, loser in _contests(draft, pipeline):
-        identity = f"{winner.key} {loser.location}"
-        if finding.fingerprint == fingerprint("DD110", pipeline.name, None, None, identity):
-            break
-    else:
+    examined = Draft(draft.request, draft.snapshot)
+    found = next((c for c in _contests(examined, pipeline) if finding.fingerprint == _fingerprint(pipeline, *c)), None)
+    if found is None:
         raise NotOfferedError("it stands in a section that dlt does not read for this pipeline: move it or remove it")
+    now = next((c for c in _contests(draft, pipeline) if _place(*c) == _place(*found)), None)
+    if now is None:  # another finding's rewrite has settled it
+        return Change(pipelines=(pipeline.name,))
+    winner, loser = now
     if "env" in (winner.provider, loser.provider):
         raise _environment(winner if winner.provider == "env" else loser, draft, pipeline)
     if winner.provider != "argument":
@@ -133,9 +135,7 @@ def without_loser(finding: Finding, draft: Draft) -> Change:
         )
     if not draft.is_in_project(loser, pipeline):
         raise NotOfferedError(f"{loser.location} belongs to every project of this user")
-    if not loser.pipeline_scoped and any(
-        not _is_named(call.literal("pipeline_name")) for call in draft.source.calls if call.function == "pipeline"
-    ):
+    if not loser.pipeline_scoped and _has_computed_names(draft):
         raise NotOfferedError("a pipeline whose name is computed may rely on it")
     before = {p.name: _winners(draft, p) for p in draft.pipelines()}
     draft.remove(loser, pipeline)
@@ -146,10 +146,19 @@ def without_loser(finding: Finding, draft: Draft) -> Change:
 
 
 def _contests(draft: Draft, pipeline: Pipeline) -> Iterator[tuple[ConfigValue, ConfigValue]]:
-    for setting in Draft(draft.request, draft.snapshot).config(pipeline).settings.values():
+    for setting in draft.config(pipeline).settings.values():
         for loser in setting.shadowed:
             if setting.winner:
                 yield setting.winner, loser
+
+
+def _fingerprint(pipeline: Pipeline, winner: ConfigValue, loser: ConfigValue) -> str:
+    return fingerprint("DD110", pipeline.name, None, None, f"{winner.key} {loser.location}")
+
+
+def _place(winner: ConfigValue, loser: ConfigValue) -> tuple[object, ...]:
+    """What stays the same when lines move."""
+    return tuple((v.provider, v.sections, v.key, v.value, v.location.rpartition(":")[0]) for v in (winner, loser))
 
 
 def _winners(draft: Draft, pipeline: Pipeline) -> Mapping[str, object]:
@@ -157,8 +166,9 @@ def _winners(draft: Draft, pipeline: Pipeline) -> Mapping[str, object]:
     return {key: setting.winner and (setting.winner.value, setting.winner.problem) for key, setting in settings.items()}
 
 
-def _is_named(value: object) -> bool:
-    return isinstance(value, str)
+def _has_computed_names(draft: Draft) -> bool:
+    made = (call for call in draft.source.calls if call.function == "pipeline")
+    return any(not isinstance(call.literal("pipeline_name"), str) for call in made)
 
 
 # ------------------------------------------------------------------------------------------ shared

@@ -35,7 +35,13 @@ def diagnose(
     Raises `UsageError` for a code or a pipeline that does not exist, `CouldNotLookError` when there is
     nothing to look at.
     """
-    checks = chosen(select, ignore)
+    return examined(request, chosen(select, ignore), progress)[0]
+
+
+def examined(
+    request: Request, checks: tuple[Check, ...], progress: Progress = lambda _: None
+) -> tuple[Diagnosis, Snapshot]:
+    """The same with the checks as they are, and with the snapshot that was judged."""
     situation = Situation(request)
     survey = take(request, progress)
     progress("judging")
@@ -53,7 +59,8 @@ def diagnose(
         taken_at=snapshot.taken_at,
         blind=any(u.code in BLIND for u in snapshot.unread) or any("crashed" in s.reason for s in skipped),
     )
-    return situation.told(_narrowed(diagnosis, snapshot, request.names) if request.names else diagnosis)
+    narrowed = _narrowed(diagnosis, snapshot, request.names) if request.names else diagnosis
+    return situation.told(narrowed), snapshot
 
 
 def where(name: str, request: Request, *, progress: Progress = lambda _: None) -> tuple[Whereabouts, ...]:

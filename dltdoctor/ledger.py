@@ -11,6 +11,7 @@ import msgspec
 
 from dltdoctor.snapshot import (
     Database,
+    Package,
     Pipeline,
     Route,
     Rows,
@@ -93,7 +94,7 @@ def draw_up(snapshot: Snapshot) -> Ledger:
         pipeline = pipelines.get(route.pipeline)
         database = snapshot.catalog.database(route.pipeline) if snapshot.catalog else None
         if pipeline:
-            entries += _of_route(pipeline, route, database, staged, known_loads)
+            entries += _of_route(pipeline, route, database, staged, known_loads, snapshot.ended_loads)
     return Ledger(entries=tuple(entries))
 
 
@@ -126,6 +127,7 @@ def _of_route(
     database: Database | None,
     staged: Mapping[_Place, list[StagedLoad]],
     owners: Mapping[str, frozenset[str]],
+    ended: frozenset[str],
 ) -> Iterable[Entry]:
     schema = pipeline.schema(route.schema)
     if schema is None:
@@ -141,19 +143,21 @@ def _of_route(
         final = database.table(route.final, table.name)
         staging = database.table(staging_name, table.name) if staging_name else None
         here = staged.get((database.target.key, staging_name or "", route.final, table.name), ())
+        packages = {load.load_id: package_of(pipeline, table, load) for load in here}
         cases = (
             Case(
                 staged=load,
                 table=table,
                 route=route,
                 database=database,
-                package=package_of(pipeline, table, load),
+                package=packages[load.load_id],
                 state_version=pipeline.state.version if pipeline.state else None,
                 final_exists=final is not None,
                 final_rows=_rows(database, final).rows if final else 0,
                 staging_owner=staging.owner if staging else "",
                 written=written,
                 engine_version=schema.engine_version,
+                has_ended=_has_ended(load, packages[load.load_id], ended),
             )
             for load in here
             if _concerns(pipeline, load, owners)
@@ -173,6 +177,10 @@ def _of_route(
         )
         if entry:
             yield entry
+
+
+def _has_ended(load: StagedLoad, package: Package | None, ended: frozenset[str]) -> bool:
+    return load.load_id in ended or (package is not None and package.load_id in ended)
 
 
 def _written(schema: Schema, route: Route, database: Database | None) -> tuple[str, ...]:

@@ -126,7 +126,9 @@ def _migration(
     )
     if load.package and not is_complete(load.package, entry.row.table):
         return "the load package has data files of this table that never reached staging"
-    document = chain_document(session, database, pipeline, entry, load.package)
+    document = chain_document(
+        session, database, pipeline, (entry.row.final.dataset, entry.row.schema), load.package
+    )
     if document is None and load.note != "plain":
         return "no schema of this load was found, neither on this machine nor in _dlt_version"
     return Migration.of(database, pipeline, entry, chain, load, document or {})

@@ -134,7 +134,7 @@ class Migration(Value):
             in_files = self.rows_in_files()
             if in_files is not None and in_files != self.load.staged.rows:
                 yield f"the package's files hold {count(in_files, 'row')}, staging {self.load.staged.rows:,}"
-        newer = newer_rows(session, self.database, self.entry, self.load)
+        newer = newer_rows(session, self.database, self.load.staged, table.primary_key)
         if newer:
             yield f"{count(newer, 'row')} of the same keys were loaded again since, and older values would replace them"
 
@@ -160,9 +160,9 @@ def merge_step(session: Session, migration: Migration) -> RunSql:
     return RunSql(
         title=f"Merge {count(rows, 'staged row')} into {relation(migration.final, migration.entry.row.table)}",
         statements=(*created, *copies, *statements, *removals, *emptied),
-        touches=(*_touched(migration), *(_touched_staging(migration) if emptied else ())),
+        touches=(*_touched(migration), *(_touched_staging(migration) if emptied else ()), _touched_loads(migration)),
         before=(
-            *(staging_probe(session, migration.database, migration.staging, e.row.table) for e in migration.chain),
+            *(staging_probe(session, migration.staging, e.row.table, lasts=not emptied) for e in migration.chain),
             *(final_probe(session, migration.database, migration.final, e.row.table) for e in migration.chain),
             loads_probe(session, migration.final, migration.load.staged.load_id),
         ),
@@ -187,7 +187,7 @@ def record_step(migration: Migration) -> RunSql:
     return RunSql(
         title=f"Record load {load_id} in {place}",
         statements=(statement,),
-        touches=(TouchedTable(schema=migration.final, table="_dlt_loads", key=("load_id",)),),
+        touches=(_touched_loads(migration),),
         after=(Probe(what=f"the record of load {load_id}", query=recorded, expected='["1"]'),),
     )
 
@@ -273,6 +273,11 @@ def _touched(migration: Migration) -> tuple[TouchedTable, ...]:
         )
         for e in migration.chain
     )
+
+
+def _touched_loads(migration: Migration) -> TouchedTable:
+    """The record of loads: that none was added since is for undo to see."""
+    return TouchedTable(schema=migration.final, table="_dlt_loads", key=("load_id",))
 
 
 def _touched_staging(migration: Migration) -> tuple[TouchedTable, ...]:

@@ -15,7 +15,7 @@ class Capture(Value):
 
     `gone` holds the rows as they were before they were deleted or updated, `come` the keys of the rows
     that it inserted or updated; both are qualified names of tables. `digest` is that of the rows that
-    came, as they were when the transaction committed. A `created` table is moved aside by undo, and a
+    came, of all rows in `_dlt_loads`, as they were when the transaction committed. A `created` table is moved aside by undo, and a
     table `moved_from` elsewhere is moved back there.
     """
 
@@ -29,6 +29,11 @@ class Capture(Value):
     digest: str = ""
     created: bool = False
     moved_from: tuple[str, str] | None = None
+
+    @property
+    def is_of_loads(self) -> bool:
+        """Of dlt's record of loads: any load recorded since is in undo's way."""
+        return self.table == "_dlt_loads"
 
 
 class KeptFile(Value):

@@ -1,20 +1,20 @@
 """The four verbs, written once: preview, apply, verify, undo. What preview shows is what apply runs."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import msgspec
 
 from dltdoctor import __version__
-from dltdoctor.errors import DoctorError, RefusedError, UsageError
+from dltdoctor.errors import CouldNotLookError, DoctorError, RefusedError, UsageError
 from dltdoctor.plan import Cure, Plan
-from dltdoctor.receipt import Capture, KeptFile, KeptRename, Receipt
+from dltdoctor.receipt import Capture, KeptRename, Receipt, Status
 from dltdoctor.snapshot import Value
 from dltdoctor.steps.step import FinishLoad, Rename, RunSql, WriteFile
 from dltdoctor.words import count
-from dltdoctor.world.atomic import digest, digest_of, remove_file, rename, replace_file
 from dltdoctor.world.credentials import Credentials
+from dltdoctor.world.file_steps import carry_out, check_files, is_done, kept_file, take_back
 from dltdoctor.world.postgres.capture import undo_step
 from dltdoctor.world.postgres.writing import Writing, is_recorded, open_writing
 from dltdoctor.world.receipts import Receipts, new_id
@@ -35,18 +35,19 @@ class Workshop(Value):
     fallback_home: str = "public"
 
 
-def preview(plan: Plan, workshop: Workshop) -> tuple[Capture, ...]:
+def preview(plan: Plan, workshop: Workshop, *, keep_undo: bool = True) -> tuple[Capture, ...]:
     """What the plan's database steps would do to each table, measured by a rehearsal that is rolled back.
 
-    Raises `RefusedError` when they could not run.
+    Without `keep_undo` nothing is measured, only tried. Raises `RefusedError` when they could not run.
     """
     steps = _sql(plan)
     if not steps or workshop.way_in is None:
         return ()
     with open_writing(workshop.way_in) as writing:
-        home = writing.home(workshop.fallback_home)
+        home = writing.home(_fallback_home(plan, workshop))
         writing.make_home(home)
-        return writing.run(steps, stem="rehearsal", home=home, progress=workshop.progress)
+        stem = f"rehearsal_{new_id().lower()}"
+        return writing.run(steps, stem=stem, home=home if keep_undo else None, progress=workshop.progress)
 
 
 def apply(plan: Plan, workshop: Workshop, *, title: str, keep_undo: bool = True, undoes: str | None = None) -> Receipt:
@@ -55,7 +56,7 @@ def apply(plan: Plan, workshop: Workshop, *, title: str, keep_undo: bool = True,
     Raises `RefusedError` when the world is not as the plan says; nothing is changed then.
     """
     files = [s for s in plan.steps if isinstance(s, WriteFile | Rename)]
-    _check_files(files)
+    check_files(files)
     receipt = Receipt(
         id=new_id(),
         version=1,
@@ -66,7 +67,7 @@ def apply(plan: Plan, workshop: Workshop, *, title: str, keep_undo: bool = True,
         plan=plan,
         target=plan.target,
         connection=_without_secret(workshop.way_in),
-        files=tuple(_kept(s, files[:at]) for at, s in enumerate(files) if isinstance(s, WriteFile)),
+        files=tuple(kept_file(s, files[:at]) for at, s in enumerate(files) if isinstance(s, WriteFile)),
         renames=tuple(KeptRename(source=s.source, target=s.target) for s in files if isinstance(s, Rename)),
         undoes=undoes,
         has_undo=keep_undo and not any(isinstance(s, FinishLoad) for s in plan.steps),
@@ -94,9 +95,7 @@ def undo(receipt: Receipt, workshop: Workshop) -> Receipt:
     if receipt.is_unfinished and _sql(receipt.plan) and not _has_committed(receipt, workshop):
         return _closed(receipt, workshop, "void", "nothing of it was done")
     plan = undo_plan(receipt, workshop)
-    done = apply(plan, workshop, title=f"Undo of {receipt.id}: {receipt.title}", undoes=receipt.id)
-    workshop.receipts.write(msgspec.structs.replace(receipt, status="undone", undone_by=done.id))
-    return done
+    return apply(plan, workshop, title=f"Undo of {receipt.id}: {receipt.title}", undoes=receipt.id)
 
 
 def undo_plan(receipt: Receipt, workshop: Workshop) -> Plan:
@@ -116,10 +115,11 @@ def undo_plan(receipt: Receipt, workshop: Workshop) -> Plan:
         if workshop.way_in is None:
             raise RefusedError(f"the database {receipt.target} is needed to undo this", "Pass --dsn.")
         with open_writing(workshop.way_in) as writing:
-            home = receipt.home or writing.home(workshop.fallback_home)
+            home = receipt.home or writing.home(_fallback_home(receipt.plan, workshop))
             stem = receipt.id.lower()
             captures = tuple(enumerate(receipt.captures))
-            steps += [undo_step(writing.connection, c, home, f"{stem}_{n}_aside") for n, c in reversed(captures)]
+            inverses = [undo_step(writing.connection, c, home, f"{stem}_{n}_aside") for n, c in reversed(captures)]
+        steps += _relying(inverses, receipt.plan)
     steps += _file_inverses(receipt)
     cure = Cure(
         code=receipt.plan.cures[0].code if receipt.plan.cures else "",
@@ -132,12 +132,19 @@ def undo_plan(receipt: Receipt, workshop: Workshop) -> Plan:
     return Plan(version=1, tool=__version__, made_at=time.time(), target=receipt.target, cures=(cure,))
 
 
+def _relying(inverses: Sequence[RunSql], plan: Plan) -> list[RunSql]:
+    """The inverses, of which the first relies on all that the repair relied on and left as it was."""
+    lasting = tuple(p for step in _sql(plan) for p in step.before if p.lasts)
+    first, *others = inverses
+    return [msgspec.structs.replace(first, before=(*first.before, *lasting)), *others]
+
+
 def _file_inverses(receipt: Receipt) -> list[WriteFile | Rename]:
     """What takes the file steps back, the last one first; of an unfinished repair only those that were done."""
     kept = {f.path: f for f in receipt.files}
     inverses: list[WriteFile | Rename] = []
     for step in reversed(receipt.plan.steps):
-        if not isinstance(step, WriteFile | Rename) or (receipt.is_unfinished and not _is_done(step)):
+        if not isinstance(step, WriteFile | Rename) or (receipt.is_unfinished and not is_done(step)):
             continue
         if isinstance(step, Rename):
             inverses.append(Rename(title=f"Move back {step.target}", source=step.target, target=step.source))
@@ -157,7 +164,7 @@ def _database(receipt: Receipt, workshop: Workshop, *, keep_undo: bool) -> Recei
     if workshop.way_in is None:
         raise RefusedError(f"the database {receipt.target} is needed for this plan", "Pass --dsn.")
     with open_writing(workshop.way_in) as writing:
-        home = writing.home(workshop.fallback_home)
+        home = writing.home(_fallback_home(receipt.plan, workshop))
         writing.make_home(home)
         captures = writing.run(
             steps, stem=receipt.id.lower(), home=home if keep_undo else None, progress=workshop.progress
@@ -178,9 +185,9 @@ def _after_database(receipt: Receipt, workshop: Workshop) -> Receipt:
     """Files, then dlt; each file that has its new content already was written before a crash."""
     done: list[WriteFile | Rename] = []
     for step in receipt.plan.steps:
-        if isinstance(step, WriteFile | Rename) and not _is_done(step):
+        if isinstance(step, WriteFile | Rename) and not is_done(step):
             workshop.progress(step.title)
-            _do(step)
+            carry_out(step)
             done.append(step)
     outcome = ""
     try:
@@ -190,15 +197,27 @@ def _after_database(receipt: Receipt, workshop: Workshop) -> Receipt:
                 outcome = workshop.finish(step, workshop.progress)
     except DoctorError as error:
         for step in reversed(done):
-            _take_back(step, receipt)
+            take_back(step, receipt)
         _closed(receipt, workshop, "applied" if receipt.captures else "void", error.message)
         raise
     return _closed(receipt, workshop, "applied", outcome)
 
 
-def _closed(receipt: Receipt, workshop: Workshop, status: str, outcome: str) -> Receipt:
+def _closed(receipt: Receipt, workshop: Workshop, status: Status, outcome: str) -> Receipt:
+    """Mark the receipt, and the one that it takes back; until then it stays unfinished."""
     closed = msgspec.structs.replace(receipt, status=status, outcome=outcome)
-    workshop.receipts.write(closed)
+    try:
+        if receipt.undoes and status == "applied":
+            # The receipt may have been pruned by now: then there is nothing to mark.
+            with contextlib.suppress(UsageError):
+                undone = workshop.receipts.read(receipt.undoes)
+                workshop.receipts.write(msgspec.structs.replace(undone, status="undone", undone_by=receipt.id))
+        workshop.receipts.write(closed)
+    except RefusedError as error:
+        raise CouldNotLookError(
+            f"all is done but {error.message}",
+            f"Make room there, then mark it as finished: dltdoctor fix --continue {receipt.id}",
+        ) from None
     return closed
 
 
@@ -219,90 +238,18 @@ def _may_have_committed(receipt: Receipt, workshop: Workshop) -> bool:
         return True
 
 
+def _fallback_home(plan: Plan, workshop: Workshop) -> str:
+    """The staging dataset: the plan locks its tables without changing them."""
+    changed = {t.schema for step in _sql(plan) for t in step.touches}
+    return next((s for step in _sql(plan) for s, _ in step.locks if s not in changed), workshop.fallback_home)
+
+
 def _sql(plan: Plan) -> Sequence[RunSql]:
     return [step for step in plan.steps if isinstance(step, RunSql)]
 
 
 def _without_secret(way_in: Credentials | None) -> dict[str, str]:
     return {k: v for k, v in way_in.parameters.items() if k != SECRET} if way_in else {}
-
-
-def _kept(step: WriteFile, earlier: Sequence[WriteFile | Rename]) -> KeptFile:
-    path = Path(_now(step.path, earlier))
-    status = path.stat() if path.exists() else None
-    return KeptFile(
-        path=step.path,
-        before=path.read_bytes() if status else None,
-        before_mode=status.st_mode & 0o7777 if status else None,
-        before_mtime_ns=status.st_mtime_ns if status else None,
-        after=None if step.content is None else digest(step.content),
-    )
-
-
-def _now(path: str, earlier: Sequence[WriteFile | Rename]) -> str:
-    """Where a path is before the earlier renames have brought it to its place."""
-    for step in reversed(earlier):
-        if isinstance(step, Rename) and (path == step.target or path.startswith(f"{step.target}/")):
-            path = step.source + path[len(step.target) :]
-    return path
-
-
-def _check_files(steps: Sequence[WriteFile | Rename]) -> None:
-    """Every file must be as the plan found it."""
-    for at, step in enumerate(steps):
-        if isinstance(step, Rename):
-            source = _now(step.source, steps[:at])
-            if not Path(source).exists():
-                raise RefusedError(f"{source} is not there any more", "Run the command again to plan anew.")
-            if Path(step.target).exists():
-                raise RefusedError(f"{step.target} exists already", "Run the command again to plan anew.")
-        else:
-            _check_file(_now(step.path, steps[:at]), step)
-
-
-def _check_file(path: str, step: WriteFile) -> None:
-    try:
-        found = digest_of(Path(path))
-    except OSError as error:
-        raise RefusedError(f"{path} cannot be read: {error.strerror}", "Nothing was changed.") from None
-    if found != step.before:
-        raise RefusedError(
-            f"{path} has changed since the plan was made", "Nothing was changed. Run the command again to plan anew."
-        )
-
-
-def _is_done(step: WriteFile | Rename) -> bool:
-    if isinstance(step, Rename):
-        return not Path(step.source).exists() and Path(step.target).exists()
-    wanted = None if step.content is None else digest(step.content)
-    return digest_of(Path(step.path)) == wanted
-
-
-def _do(step: WriteFile | Rename) -> None:
-    try:
-        if isinstance(step, Rename):
-            rename(Path(step.source), Path(step.target))
-        elif step.content is None:
-            remove_file(Path(step.path))
-        else:
-            replace_file(Path(step.path), step.content, mode=step.mode)
-    except OSError as error:
-        place = step.source if isinstance(step, Rename) else step.path
-        raise RefusedError(
-            f"{place} cannot be changed: {error.strerror}",
-            "dltdoctor history shows the unfinished repair; finish it with dltdoctor fix --continue, or undo it.",
-        ) from None
-
-
-def _take_back(step: WriteFile | Rename, receipt: Receipt) -> None:
-    if isinstance(step, Rename):
-        rename(Path(step.target), Path(step.source))
-        return
-    kept = next(f for f in receipt.files if f.path == step.path)
-    if kept.before is None:
-        remove_file(Path(step.path))
-    else:
-        replace_file(Path(step.path), kept.before, mode=kept.before_mode)
 
 
 def summary(captures: Sequence[Capture]) -> tuple[str, ...]:

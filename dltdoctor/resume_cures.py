@@ -138,6 +138,7 @@ class _Planner:
             pipelines_dir=(self._pipeline.working_dir or "").rpartition("/")[0],
             project=str(project),
             interpreter=interpreter.path,
+            destination_name=self._config.destination_name,
             environ=self._environ(first),
             note="; ".join(n for n in (*notes, self._several(), upgrade) if n),
         )

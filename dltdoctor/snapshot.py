@@ -508,7 +508,10 @@ class Activity(Value):
 
 
 class Database(Value):
-    """Everything that was read from one database, at one moment (`read_at`, server clock)."""
+    """Everything that was read from one database, at one moment (`read_at`, server clock).
+
+    `ended_loads` are the `_dlt_loads` rows of the loads that are known to be over.
+    """
 
     target: Target
     server_version: int = 150000
@@ -517,6 +520,7 @@ class Database(Value):
     schemas: Mapping[str, PgSchema] = {}
     tables: Mapping[tuple[str, str], Table] = {}
     loads: tuple[LoadSummary, ...] = ()
+    ended_loads: tuple[LoadRow, ...] = ()
     states: tuple[StateRow, ...] = ()
     stored_schemas: Mapping[str, tuple[Schema, ...]] = {}
     staged: tuple[StagedLoad, ...] = ()
@@ -598,7 +602,10 @@ class Unread(Value):
 
 
 class Snapshot(Value):
-    """Everything that was read for one examination. `taken_at` is Unix seconds, local clock."""
+    """Everything that was read for one examination. `taken_at` is Unix seconds, local clock.
+
+    `ended_loads` are known to be over: whatever of them has not arrived is not on its way.
+    """
 
     pipelines: tuple[Pipeline, ...] = ()
     config: Config | None = None
@@ -607,6 +614,7 @@ class Snapshot(Value):
     routes: tuple[Route, ...] = ()
     unread: tuple[Unread, ...] = ()
     taken_at: float = 0.0
+    ended_loads: frozenset[str] = frozenset()
 
     def routes_of(self, pipeline: str) -> tuple[Route, ...]:
         return tuple(r for r in self.routes if r.pipeline == pipeline)

@@ -20,10 +20,11 @@ from dltdoctor.situation import Situation
 from dltdoctor.snapshot import Snapshot, Value
 from dltdoctor.steps.step import FinishLoad, RunSql
 from dltdoctor.world.credentials import Credentials
-from dltdoctor.world.finish_load import finish
+from dltdoctor.world.finish_load import credentials_environ, finish
+from dltdoctor.world.postgres.session import open_session
 from dltdoctor.world.postgres.writing import drop_captures
 from dltdoctor.world.receipts import Receipts, state_dir
-from dltdoctor.world.survey import Progress, Request, Survey, take
+from dltdoctor.world.survey import Progress, Request, Survey, project_of, take
 
 MOST_REHEARSED = 200_000
 
@@ -113,11 +114,17 @@ def _cures(
         cures += made
         held += refused
     if wish.is_open or wish.config:
-        made, refused = config_cures.plan(findings, survey.snapshot, request)
+        settling = {c.pipeline for c in cures if c.pipeline}
+        made, refused = config_cures.plan(
+            findings, survey.snapshot, request, unsafe=wish.unsafe, settling=settling
+        )
         cures += made
         held += refused
     if wish.is_open or wish.resume:
-        made, refused = resume_cures.plan(findings, survey.snapshot, request, survey.ways_in)
+        around = resume_cures.Surroundings(
+            ways_in=survey.ways_in, project=project_of(request), environ=request.environ
+        )
+        made, refused = resume_cures.plan(findings, survey.snapshot, ledger, around)
         cures += made
         held += refused
     return cures, held
@@ -211,11 +218,20 @@ def bench(
     """Receipts, the way into the database, and dlt itself."""
 
     def run(step: FinishLoad, say: Progress) -> str:
-        return finish(step, way_in, request, say)
+        return finish(step, _secrets(step, way_in, request), say).line
 
     return Workshop(
         receipts=receipts(request), way_in=way_in, finish=run, progress=progress, fallback_home=fallback_home
     )
+
+
+def _secrets(step: FinishLoad, way_in: Credentials | None, request: Request) -> Mapping[str, str]:
+    """What leads dlt to the database that was examined; for its environment only."""
+    if way_in is None:
+        return {}
+    with open_session(way_in) as session:
+        target = session.target
+    return credentials_environ(step.pipeline, step.destination_name, way_in, target, request.environ)
 
 
 def receipts(request: Request) -> Receipts:

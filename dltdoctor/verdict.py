@@ -58,7 +58,7 @@ class Case(Value):
 
     `written` are relations of the same schema, final or staged, that another session is writing.
     `engine_version` is that of the stored schema, 0 when unknown. For rows without a load id `package` is
-    the newest that has the table.
+    the newest that has the table. `has_ended` says that the load is known to be over.
     """
 
     staged: StagedLoad
@@ -72,6 +72,7 @@ class Case(Value):
     staging_owner: str = ""
     written: tuple[str, ...] = ()
     engine_version: int = 0
+    has_ended: bool = False
 
     @property
     def chain_failed(self) -> bool:
@@ -231,6 +232,8 @@ def _sign_of_work(case: Case) -> str | None:
     A lock counts for every table of the schema: a chain waits in staging until its last table is there.
     """
     package = case.package
+    if case.has_ended:
+        return None
     if case.written and (package is None or package.is_pending):
         return f"another session is writing {case.written[0]} right now"
     if package is not None:

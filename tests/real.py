@@ -47,7 +47,7 @@ class RealWorld(msgspec.Struct, frozen=True):
     def elsewhere(self) -> Path:
         """An empty directory: the pipelines dir, or the project, of another machine."""
         place = self.root / "elsewhere"
-        place.mkdir(exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
         return place
 
     def write(self, **files: str) -> None:

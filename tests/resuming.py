@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -10,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from dltdoctor import doctor, resume_cures
+from dltdoctor.finding import Finding
 from dltdoctor.ledger import draw_up
 from dltdoctor.plan import Cure, HeldBack
 from dltdoctor.resume_cures import Surroundings
@@ -17,6 +17,7 @@ from dltdoctor.steps.step import FinishLoad, Rename, Step, WriteFile
 from dltdoctor.world.finish_load import Finished, credentials_environ, finish
 from dltdoctor.world.survey import Survey, take
 from tests.examining import request
+from tests.real import RealWorld
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -26,18 +27,24 @@ class Case(msgspec.Struct, frozen=True):
     pipelines_dir: Path
     dsn: str
 
+    @classmethod
+    def of(cls, world: RealWorld) -> "Case":
+        return cls(world.project, world.pipelines_dir, world.dsn)
+
     def survey(self) -> Survey:
         return take(request(self.project, self.pipelines_dir, dsn=self.dsn))
 
-    def codes(self, *severities: str) -> set[str]:
-        found = doctor.diagnose(request(self.project, self.pipelines_dir, dsn=self.dsn)).findings
-        return {f.code for f in found if f.severity.value in (severities or ("error", "warning"))}
+    def findings(self) -> tuple[Finding, ...]:
+        return doctor.diagnose(request(self.project, self.pipelines_dir, dsn=self.dsn)).findings
 
-    def plan(self) -> tuple[list[Cure], list[HeldBack]]:
+    def codes(self, *severities: str) -> set[str]:
+        return {f.code for f in self.findings() if f.severity.value in (severities or ("error", "warning"))}
+
+    def plan(self, findings: tuple[Finding, ...] | None = None) -> tuple[list[Cure], list[HeldBack]]:
         survey = self.survey()
-        findings = doctor.diagnose(request(self.project, self.pipelines_dir, dsn=self.dsn)).findings
         around = Surroundings(ways_in=survey.ways_in, project=self.project, environ={})
-        return resume_cures.plan(findings, survey.snapshot, draw_up(survey.snapshot), around)
+        found = self.findings() if findings is None else findings
+        return resume_cures.plan(found, survey.snapshot, draw_up(survey.snapshot), around)
 
     def resume(self, cure: Cure, lines: list[str] | None = None) -> Finished:
         """Carry out a cure; what dlt says on the way is added to `lines`."""
@@ -53,19 +60,28 @@ class Case(msgspec.Struct, frozen=True):
         way_in = survey.ways_in[database.target.key]
         return credentials_environ(pipeline, None, way_in, database.target, {})
 
-    def rows(self, table: str, columns: str = "*") -> list[tuple]:
-        """The rows of a qualified table, in order."""
-        schema, _, name = table.partition(".")
-        statement = sql.SQL("SELECT {} FROM {} ORDER BY 1").format(sql.SQL(columns), sql.Identifier(schema, name))
-        return self.fetch(statement)
-
-    def fetch(self, statement: sql.Composed) -> list[tuple]:
+    def column(self, table: str, name: str) -> list[object]:
+        """A column of a qualified table, in order."""
+        schema, _, relation = table.partition(".")
+        parts = sql.Identifier(name), sql.Identifier(schema, relation)
         with psycopg.connect(self.dsn) as connection:
-            return connection.execute(statement).fetchall()
+            found = connection.execute(sql.SQL("SELECT {} FROM {} ORDER BY 1").format(*parts)).fetchall()
+        return [value for (value,) in found]
 
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
-            connection.execute(statement)
+            connection.execute(statement.encode())
+
+    def configure(self, **files: str) -> None:
+        """Write dlt's `config` and `secrets` of the project."""
+        for name, text in files.items():
+            (self.project / ".dlt" / f"{name}.toml").write_text(text, encoding="utf-8")
+
+    def age(self) -> None:
+        """Make everything an hour older, so that no load looks as if it were running."""
+        for path in self.pipelines_dir.rglob("*"):
+            then = path.stat().st_mtime - 3600
+            os.utime(path, (then, then))
 
 
 def carry_out(step: Step) -> None:
@@ -82,14 +98,6 @@ def carry_out(step: Step) -> None:
         raise TypeError(step)
 
 
-def age(pipelines_dir: Path, seconds: float = 3600) -> None:
-    """Make everything older, so that no load looks as if it were running."""
-    for folder, _, files in os.walk(pipelines_dir):
-        for name in (*files, ""):
-            path = os.path.join(folder, name)
-            then = os.stat(path).st_mtime - seconds
-            os.utime(path, (then, then))
-
-
-def kinds(cure: Cure) -> Collection[str]:
+def kinds(cure: Cure) -> list[str]:
+    """What its steps are, e.g. ["Rename", "FinishLoad"]."""
     return [type(step).__name__ for step in cure.steps]

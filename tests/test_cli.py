@@ -303,7 +303,7 @@ def test_a_full_disk_is_one_line(offline) -> None:
 def test_ctrl_c_ends_with_130(stranded) -> None:
     unpacked, dsn = stranded
     with psycopg.connect(dsn) as blocker:
-        blocker.execute("LOCK TABLE pg_catalog.pg_class IN ACCESS EXCLUSIVE MODE")
+        blocker.execute("LOCK TABLE shop._dlt_loads IN ACCESS EXCLUSIVE MODE")
         process = subprocess.Popen(
             [*COMMAND, "diagnose", *places(unpacked), "--dsn", dsn],
             stdout=subprocess.PIPE,

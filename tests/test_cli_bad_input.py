@@ -61,7 +61,7 @@ def diagnose_both(*arguments: str, cwd: Path | None = None, env=None) -> tuple[D
 
 
 def assert_secret_kept(done: Done) -> None:
-    for spelling in (SECRET, QUOTED, SECRET.encode("ascii", "backslashreplace").decode(), "Hunter", "ssword@"):
+    for spelling in (SECRET, QUOTED, SECRET.encode("ascii", "backslashreplace").decode(), "Hunter", "ässword"):
         assert spelling not in done.stdout + done.stderr
 
 
@@ -122,13 +122,28 @@ def test_a_sick_file_beside_a_sick_pipeline(make, offline) -> None:
     assert {"DD001", "DD101"} <= codes(as_json)
     finding = next(f for f in report(as_json).findings if f.code == "DD001")
     assert "\n" not in finding.message
-    assert finding.remedy and finding.remedy.title
-    alone = dltdoctor("diagnose", "sick", *places(offline), "--offline")
+    assert finding.remedy
+    assert finding.remedy.title
+    alone = dltdoctor("diagnose", "sick", "--pipelines-dir", offline.pipelines_dir, "--offline")
     assert alone.returncode == 3
 
 
+def as_an_ordinary_user(*arguments: str, cwd: Path) -> Done:
+    """Root may do everything, so give that up once every module is loaded: the user may not read those."""
+    program = f"""
+import os, sys
+from typer.testing import CliRunner
+from dltdoctor.cli import app, main
+if os.geteuid() == 0:
+    CliRunner().invoke(app, sys.argv[1:])
+    os.setuid({NOBODY})
+main()
+"""
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
 def test_an_unreadable_file_beside_a_sick_pipeline() -> None:
-    """As another user: root may read everything."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         root.chmod(0o755)
@@ -137,11 +152,7 @@ def test_an_unreadable_file_beside_a_sick_pipeline() -> None:
         working_dir.mkdir()
         (working_dir / "state.json").write_text(json.dumps(STATE))
         (working_dir / "state.json").chmod(0o000)
-        program = "import os, sys; from dltdoctor.cli import main; os.geteuid() or os.setuid(65534); main()"
-        arguments = ("diagnose", *places(unpacked), "--offline", "-f", "json")
-        done = subprocess.run(
-            [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False, cwd=root
-        )
+        done = as_an_ordinary_user("diagnose", *places(unpacked), "--offline", "-f", "json", cwd=root)
     assert {"DD001", "DD101"} <= codes(done), done.stderr
     assert "ermission denied" in done.stdout
 
@@ -199,7 +210,7 @@ HOSTILE = [
     "\x1b[31mred\x1b[2J",
     "x" * 200,
     "中文数据管道",
-    "‮reversed",
+    "\u202ereversed",
     "-rf",
     "a b;c",
 ]
@@ -271,7 +282,7 @@ def refused(database) -> dict[str, str]:
     host, port, name = parts["host"], parts["port"], parts["dbname"]
     return {
         "password": f"postgresql://dltdoctor_nobody:{QUOTED}@{host}:{port}/{name}",
-        "database": f"postgresql://dltdoctor_test_loader:s3cret-of-the-loader@{host}:{port}/no_such_{SECRET[:0]}database",
+        "database": f"postgresql://dltdoctor_test_loader:s3cret-of-the-loader@{host}:{port}/no_such_database",
         "port": f"postgresql://loader:{QUOTED}@127.0.0.1:{closed_port()}/x",
         "host": f"postgresql://loader:{QUOTED}@no-such-host.invalid/x",
         "keywords": f"host=127.0.0.1 port={closed_port()} user=loader password={SECRET} dbname=x",
@@ -287,7 +298,8 @@ def test_no_connection(kind, refused, offline) -> None:
     finding = next(f for f in report(as_json).findings if f.code == "DD002")
     assert finding.message.count("postgresql://") == 1
     assert "\n" not in finding.message
-    assert finding.remedy and finding.remedy.title
+    assert finding.remedy
+    assert finding.remedy.title
     alone = dltdoctor("diagnose", "--dsn", refused[kind])
     assert alone.returncode == 3
     where = dltdoctor("where", "orders", "--dsn", refused[kind])
@@ -397,7 +409,7 @@ def test_a_table_locked_by_another_session_does_not_hide_the_rest(stranded) -> N
 def test_a_server_that_goes_away_in_the_middle(stranded) -> None:
     unpacked, database = stranded
     with psycopg.connect(database) as blocker, psycopg.connect(database, autocommit=True) as executioner:
-        blocker.execute("LOCK TABLE pg_catalog.pg_class IN ACCESS EXCLUSIVE MODE")
+        blocker.execute("LOCK TABLE shop._dlt_loads IN ACCESS EXCLUSIVE MODE")
         process = subprocess.Popen(
             [*COMMAND, "diagnose", *places(unpacked), "--dsn", database, "-f", "json"],
             stdout=subprocess.PIPE,
@@ -438,15 +450,8 @@ def test_a_current_directory_that_may_not_be_written() -> None:
         unpacked = world("1.31.0", "staging-is-final").unpack(root / "world")
         for folder in (root, unpacked.root, unpacked.project, unpacked.pipelines_dir):
             folder.chmod(0o555)
-        program = "import os; from dltdoctor.cli import main; os.geteuid() or os.setuid(65534); main()"
-        arguments = ("diagnose", "--pipelines-dir", str(unpacked.pipelines_dir), "--offline", "-f", "json")
-        done = subprocess.run(
-            [sys.executable, "-c", program, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=unpacked.project,
-        )
+        options = ("--pipelines-dir", str(unpacked.pipelines_dir), "--offline", "-f", "json")
+        done = as_an_ordinary_user("diagnose", *options, cwd=unpacked.project)
         for folder in (root, unpacked.root, unpacked.project, unpacked.pipelines_dir):
             folder.chmod(0o755)
     assert done.stderr == ""

@@ -47,13 +47,15 @@ SOURCES = {
 }
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_a_bad_layout_in_source_is_removed(project: Path, name: str) -> None:
-    destination, before, instead, after = SOURCES[name]
-    write(project, load=script(destination, before))
+def test_a_bad_layout_in_source_is_removed(project: Path) -> None:
+    expected = {}
+    for index, (destination, before, instead, after) in enumerate(SOURCES.values()):
+        name = f"load_{index}"
+        write(project, **{name: script(destination, before).replace('"shop', f'"shop_{index}')})
+        expected[f"{name}.py"] = script(instead, after).replace('"shop', f'"shop_{index}')
     cures, held = planned(project)
     assert not held
-    assert contents(cures) == {"load.py": script(instead, after)}
+    assert contents(cures) == expected
     apply(cures)
     assert not codes(project) & {"DD101", "DD102"}
     assert planned(project) == ([], [])

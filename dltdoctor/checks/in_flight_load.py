@@ -15,7 +15,7 @@ from dltdoctor import sketch
 from dltdoctor.check import Note, check
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.ledger import Ledger
-from dltdoctor.snapshot import Activity, Pipeline, Snapshot
+from dltdoctor.snapshot import Activity, Catalog, Package, Pipeline, Route, Snapshot
 from dltdoctor.verdict import StagedVerdict
 from dltdoctor.words import count, moment, relation
 
@@ -30,12 +30,24 @@ def _fresh_package() -> Snapshot:
     return sketch.world(sketch.pipeline(packages=[fresh]), on=sketch.database(staged=(sketch.staged(),)))
 
 
+def _one_long_job() -> Snapshot:
+    """The package's files do not change while Postgres works on one of them."""
+    busy = Activity(locked=frozenset({("shop", "orders")}))
+    package = sketch.package(sketch.LATEST, "normalized", sketch.job(status="started"))
+    return sketch.world(sketch.pipeline(packages=[package]), on=sketch.database(activity=busy))
+
+
 def _old_and_quiet() -> Snapshot:
     return sketch.world(on=sketch.database(staged=(sketch.staged(),)))
 
 
-@check("DD210", Severity.INFO, sick=[_locked, _fresh_package], well=[_old_and_quiet, sketch.world])
-def in_flight_load(pipelines: tuple[Pipeline, ...], ledger: Ledger | None = None) -> Iterable[Note]:
+@check("DD210", Severity.INFO, sick=[_locked, _fresh_package, _one_long_job], well=[_old_and_quiet, sketch.world])
+def in_flight_load(
+    pipelines: tuple[Pipeline, ...],
+    routes: tuple[Route, ...],
+    ledger: Ledger | None = None,
+    catalog: Catalog | None = None,
+) -> Iterable[Note]:
     told: set[tuple[str, str]] = set()
     for entry in ledger.entries if ledger else ():
         for load in entry.loads_with("in-flight"):
@@ -56,15 +68,28 @@ def in_flight_load(pipelines: tuple[Pipeline, ...], ledger: Ledger | None = None
                     identity=load.staged.load_id or "",
                 )
     for pipeline in pipelines:
-        for package in pipeline.pending:
-            if package.is_fresh and not package.failures and (pipeline.name, package.load_id) not in told:
+        for package, sign in running(pipeline, routes, catalog):
+            if (pipeline.name, package.load_id) not in told:
                 told.add((pipeline.name, package.load_id))  # while dlt normalises, a package has two places
                 yield Note(
                     message=f"the load of {moment(package.load_id)} is being prepared or loaded right now",
                     pipeline=pipeline.name,
-                    evidence=(Evidence("its package was written to within the last minute", package.path),),
+                    evidence=(Evidence(sign, package.path),),
                     identity=package.load_id,
                 )
+
+
+def running(pipeline: Pipeline, routes: Iterable[Route], catalog: Catalog | None) -> Iterable[tuple[Package, str]]:
+    """Pending packages at which somebody is at work, and what says so."""
+    database = catalog.database(pipeline.name) if catalog else None
+    datasets = {name for w in routes if w.pipeline == pipeline.name for name in (w.final, w.examined_staging)}
+    written = {t: s for s, t in sorted(database.activity.locked) if s in datasets} if database else {}
+    for package in pipeline.pending:
+        locked = next((j.table for j in package.jobs if j.table in written), None)
+        if package.is_fresh and not package.failures:
+            yield package, "its package was written to within the last minute"
+        elif locked is not None and package.stage == "normalized":
+            yield package, f"another session is writing {relation(written[locked], locked)}"
 
 
 def _load(verdict: StagedVerdict) -> str:

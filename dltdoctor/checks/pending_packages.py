@@ -13,11 +13,12 @@ from collections.abc import Iterable
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.checks.in_flight_load import running
 from dltdoctor.checks.resumable_load import half_way
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.ledger import Ledger
 from dltdoctor.remedies import resume
-from dltdoctor.snapshot import Package, Pipeline, Snapshot
+from dltdoctor.snapshot import Activity, Catalog, Package, Pipeline, Route, Snapshot
 from dltdoctor.words import count, listed, moment
 
 
@@ -41,15 +42,37 @@ def _running_now() -> Snapshot:
     return sketch.world(sketch.pipeline(packages=[fresh]), on=sketch.database())
 
 
+def _being_normalised() -> Snapshot:
+    extracted = sketch.package(sketch.LATEST, "extracted", sketch.job(status="new"))
+    fresh = sketch.package(sketch.LATEST, "new", sketch.job(status="new"), is_fresh=True)
+    return sketch.world(sketch.pipeline(packages=[extracted, fresh]), on=sketch.database())
+
+
+def _one_long_job() -> Snapshot:
+    busy = Activity(locked=frozenset({("shop", "orders")}))
+    package = sketch.package(sketch.LATEST, "normalized", sketch.job(status="started"))
+    return sketch.world(sketch.pipeline(packages=[package]), on=sketch.database(activity=busy))
+
+
 @check(
-    "DD206", Severity.WARNING, sick=[_extracted], well=[_half_way, _running_now, sketch.world], url=f"{DLT_ISSUES}/3227"
+    "DD206",
+    Severity.WARNING,
+    sick=[_extracted],
+    well=[_half_way, _running_now, _being_normalised, _one_long_job, sketch.world],
+    url=f"{DLT_ISSUES}/3227",
 )
-def pending_packages(pipelines: tuple[Pipeline, ...], ledger: Ledger | None = None) -> Iterable[Note]:
+def pending_packages(
+    pipelines: tuple[Pipeline, ...],
+    routes: tuple[Route, ...],
+    ledger: Ledger | None = None,
+    catalog: Catalog | None = None,
+) -> Iterable[Note]:
     for pipeline in pipelines:
         waiting = [
             p for p in pipeline.pending if not p.is_fresh and not (ledger and half_way(ledger, pipeline.name, p))
         ]
-        if waiting:
+        # At work on one package, dlt has the others in its queue.
+        if waiting and not any(running(pipeline, routes, catalog)):
             yield _note(pipeline, waiting)
 
 

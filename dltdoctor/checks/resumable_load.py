@@ -38,6 +38,15 @@ def _staging_reused() -> Snapshot:
     )
 
 
+def _ended_meanwhile() -> Snapshot:
+    """The files were read before the database, and the merge ended in between."""
+    merge = sketch.job(kind="sql", status="started")
+    return sketch.world(
+        sketch.pipeline(packages=[sketch.package(sketch.LATEST, "normalized", sketch.job(), merge)]),
+        on=sketch.database(staged=(sketch.staged(arrived=3, committed_in=("shop",)),)),
+    )
+
+
 def _finished() -> Snapshot:
     return sketch.world(
         sketch.pipeline(packages=[sketch.package()]),
@@ -49,7 +58,7 @@ def _finished() -> Snapshot:
     "DD202",
     Severity.ERROR,
     sick=[_merge_failed, _staging_reused],
-    well=[_finished, sketch.world],
+    well=[_ended_meanwhile, _finished, sketch.world],
     url=f"{DLT_DOCS}/running-in-production/running#partially-loaded-packages",
 )
 def resumable_load(ledger: Ledger, pipelines: tuple[Pipeline, ...]) -> Iterable[Note]:
@@ -62,6 +71,8 @@ def resumable_load(ledger: Ledger, pipelines: tuple[Pipeline, ...]) -> Iterable[
 
 def half_way(ledger: Ledger, pipeline: str, package: Package) -> list[Entry]:
     """Root tables whose rows of this package are staged and whose merge has not happened."""
+    if package.is_fresh and not package.failures:
+        return []  # it is running, and may have ended since its files were read
     waiting = {j.table for j in package.jobs if j.is_followup and j.status in ("new", "started", "failed")}
     done = {j.table for j in package.jobs if not j.is_followup and j.status == "completed"}
     return [
@@ -73,9 +84,13 @@ def half_way(ledger: Ledger, pipeline: str, package: Package) -> list[Entry]:
         and e.row.verdict != "in-flight"
         and (
             any(load.package is package and load.verdict == "resumable" for load in e.loads)
-            or (e.row.table in waiting and e.row.table in done and e.row.staging.exists)
+            or (e.row.table in waiting and e.row.table in done and e.row.staging.exists and not _is_merged(e, package))
         )
     ]
+
+
+def _is_merged(entry: Entry, package: Package) -> bool:
+    return any(v.staged.load_id == package.load_id and v.verdict == "leftover" for v in entry.loads)
 
 
 def _note(pipeline: str, package: Package, entries: list[Entry]) -> Note:

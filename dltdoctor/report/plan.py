@@ -1,7 +1,7 @@
 """What `fix` and `undo` show: the plan before, the proof after. Both render the very objects that run."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 import msgspec
@@ -14,7 +14,7 @@ from dltdoctor.receipt import Capture, Receipt
 from dltdoctor.report.json import encode
 from dltdoctor.report.style import STYLES, Page
 from dltdoctor.steps.step import FinishLoad, Rename, RunSql, WriteFile
-from dltdoctor.words import count, listed, relation
+from dltdoctor.words import count, relation
 
 STYLE_OF = {"safe": "ok", "unsafe": "error", "manual": "warning"}
 LONG = 2_000
@@ -107,10 +107,12 @@ def render_plan(
     _held_back(page, plan.held_back)
 
 
-def render_done(receipt: Receipt, *, console_width: int | None = None, file: IO[str]) -> None:
-    """Write what was done, and how to take it back."""
+def render_done(
+    receipt: Receipt, *, again: Callable[[str], str], console_width: int | None = None, file: IO[str]
+) -> None:
+    """Write what was done, and how to take it back; `again` gives a command the options of this call."""
     page = Page(file, console_width)
-    page.line(page.mark("ok", boxed=True), Text(" "), page.text(receipt.title, "bold"), hang=page.margin)
+    page.line(page.mark("ok", boxed=True), page.text(receipt.title, "bold"), hang=page.margin)
     _tables(page, receipt.captures)
     for kept in receipt.files:
         page.line(page.text(f"{kept.path} {'written' if kept.after else 'removed'}"), indent=4)
@@ -120,7 +122,7 @@ def render_done(receipt: Receipt, *, console_width: int | None = None, file: IO[
         page.line(page.text(receipt.outcome), indent=4)
     if receipt.has_undo:
         page.line(Text("To take it back:"), indent=4)
-        page.command(f"dltdoctor undo {receipt.id}", indent=6)
+        page.command(again(f"dltdoctor undo {receipt.id}"), indent=6)
     else:
         page.line(Text("It cannot be undone."), indent=4)
 
@@ -153,7 +155,7 @@ def render_history(receipts: Sequence[Receipt], *, console_width: int | None = N
     if not receipts:
         page.line(Text("No repair has been made by this user."))
     for receipt in receipts:
-        state = "UNFINISHED" if receipt.is_unfinished else receipt.status
+        state: str = "UNFINISHED" if receipt.is_unfinished else receipt.status
         if receipt.status == "applied" and not receipt.has_undo:
             state = "applied, cannot be undone"
         style = STYLES["error"] if receipt.is_unfinished else ""
@@ -215,7 +217,7 @@ def _tables(page: Page, captures: Sequence[Capture]) -> None:
         facts = [count(capture.rows_come, "row") + " written"]
         if capture.rows_gone:
             facts.append(count(capture.rows_gone, "row") + " replaced or removed")
-        page.line(page.text(f"{place}: {verb} {listed(facts)}".replace("  ", " ")), indent=4)
+        page.line(page.text(f"{place}: {verb} {', '.join(facts)}".replace("  ", " ")), indent=4)
 
 
 def _held_back(page: Page, held: Sequence[HeldBack]) -> None:

@@ -15,12 +15,14 @@ from dltdoctor.snapshot import Value
 class Probe(Value):
     """A query with one row that must give `expected`, compared as JSON text.
 
-    `what` completes the sentence "... has changed" when it does not.
+    `what` completes the sentence "... has changed" when it does not. What `lasts` must hold after the
+    step and before its undo, too.
     """
 
     what: str
     query: str
     expected: str
+    lasts: bool = False
 
 
 class TouchedTable(Value):
@@ -79,8 +81,8 @@ class Rename(Value, tag="rename"):
 class FinishLoad(Value, tag="finish-load"):
     """A pending package finished by dlt itself, in a child process.
 
-    `interpreter` is the project's Python; `environ` are variables that say what the source passes as
-    arguments, never a secret.
+    `interpreter` is the project's Python, `destination_name` the one dlt knows its destination by;
+    `environ` are variables that say what the source passes as arguments, never a secret.
     """
 
     title: str
@@ -89,6 +91,7 @@ class FinishLoad(Value, tag="finish-load"):
     pipelines_dir: str
     project: str
     interpreter: str
+    destination_name: str | None = None
     environ: dict[str, str] = msgspec.field(default_factory=dict)
     note: str = ""
 

@@ -16,9 +16,11 @@ A_DAY = 86_400.0
 Tables = Mapping[tuple[str, str], Table]
 
 
-def in_doubt(staged: Iterable[StagedLoad], pipelines: Iterable[Pipeline], now: float) -> tuple[StagedLoad, ...]:
+def in_doubt(
+    staged: Iterable[StagedLoad], pipelines: Iterable[Pipeline], now: float, ended: frozenset[str] = frozenset()
+) -> tuple[StagedLoad, ...]:
     """Unrecorded loads of the last day of which this machine has no package: running elsewhere, or stranded."""
-    here = {package.load_id for pipeline in pipelines for package in pipeline.packages}
+    here = {package.load_id for pipeline in pipelines for package in pipeline.packages} | ended
     return tuple(
         load for load in staged if _is_recent(load, now) and not load.committed_in and load.load_id not in here
     )

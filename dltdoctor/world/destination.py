@@ -42,6 +42,7 @@ def read_destination(
     *,
     everyone: bool,
     only_acquaintances: bool = False,
+    ended_loads: frozenset[str] = frozenset(),
     deep: bool,
     progress: Progress,
     readings: int = MOST_READINGS,
@@ -49,11 +50,12 @@ def read_destination(
     """Everything the ledger and the checks want of one database. Raises `CouldNotLookError`.
 
     With `only_acquaintances`, pipelines that it has never met are left out when it has met another one.
+    `ended_loads` are over: they are looked up in `_dlt_loads`, and nobody waits to see them move.
     What looks unfinished and has moved on meanwhile was running all the time: everything is read again.
     """
     from dltdoctor.world.postgres.activity import read_activity, watch_activity  # noqa: PLC0415 - offline needs none
     from dltdoctor.world.postgres.catalog import read_catalog  # noqa: PLC0415
-    from dltdoctor.world.postgres.dlt_tables import read_dlt_tables  # noqa: PLC0415
+    from dltdoctor.world.postgres.dlt_tables import read_dlt_tables, read_load_rows  # noqa: PLC0415
     from dltdoctor.world.postgres.rows import read_counts, read_nulls  # noqa: PLC0415
     from dltdoctor.world.postgres.session import open_session  # noqa: PLC0415
     from dltdoctor.world.postgres.staged import read_staged  # noqa: PLC0415
@@ -74,6 +76,7 @@ def read_destination(
             tables=relations.tables,
             views=relations.views,
             loads=own.loads,
+            ended_loads=read_load_rows(session, relations.tables, ended_loads),
             states=own.states,
             stored_schemas=own.stored_schemas,
         )
@@ -105,7 +108,7 @@ def read_destination(
             relations.tables,
             deep=deep,
         )
-        doubtful = in_doubt(staged, pipelines, session.read_at)
+        doubtful = in_doubt(staged, pipelines, session.read_at, ended_loads)
         activity = watch_activity(
             session, activity, lambda seen: is_at_work(doubtful, seen, relations.tables, session.read_at)
         )
@@ -118,6 +121,7 @@ def read_destination(
                 configure,
                 everyone=everyone,
                 only_acquaintances=only_acquaintances,
+                ended_loads=ended_loads,
                 deep=deep,
                 progress=progress,
                 readings=readings - 1,

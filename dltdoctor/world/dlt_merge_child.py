@@ -58,7 +58,8 @@ def merge_statements(request: Document) -> list[str]:
 
     # until 1.20 dlt asks for the load package even where the table has a boundary of its own
     sql_jobs.current_load_package = package
-    statements: list[str] = _merge_job(request["suffix"]).generate_sql(chain, client.sql_client)
+    job = _merge_job(request["suffix"], root, client.sql_client.escape_column_name)
+    statements: list[str] = job.generate_sql(chain, client.sql_client)
     return statements
 
 
@@ -118,10 +119,11 @@ def _replace_statements(chain: list[Document], client: Any, strategy: str) -> li
     return statements
 
 
-def _merge_job(suffix: str) -> Any:
-    """dlt's generator with names of temporary tables that are the same each time and need no quotes.
+def _merge_job(suffix: str, root: Document, escape: Callable[[str], str]) -> Any:
+    """dlt's generator, with names that are right whatever they hold.
 
-    dlt writes them unquoted, whatever the table's name is, and with a random part.
+    Temporary tables, which dlt names unquoted after the table and with a random part, get names that
+    need no quotes and are the same each time. A column of dedup_sort, unquoted until 1.27, is quoted.
     """
     from dlt.destinations.sql_jobs import SqlMergeFollowupJob  # noqa: PLC0415
 
@@ -135,6 +137,14 @@ def _merge_job(suffix: str) -> Any:
             table, what = names
             name = f"{what}_{suffix}"
             return f"{table}_{name}" if _PLAIN.fullmatch(table) else name
+
+        @classmethod
+        def gen_select_from_dedup_sql(
+            cls, table: str, keys: Any, columns: Any, dedup_sort: Any = None, *rest: Any, **more: Any
+        ) -> Any:
+            if dedup_sort and dedup_sort[0] in root["columns"]:
+                dedup_sort = (escape(dedup_sort[0]), dedup_sort[1])
+            return super().gen_select_from_dedup_sql(table, keys, columns, dedup_sort, *rest, **more)
 
     return MergeJob
 

@@ -51,10 +51,12 @@ class Draft:
         self.edited: dict[str, bytes] = {}
         self.titles: dict[str, tuple[str, ...]] = {}
         self._providers: dict[Path, Providers] = {}
+        self._overlays: dict[Path, Providers] = {}
 
     def fork(self) -> "Draft":
         twin = Draft(self.request, self.snapshot)
         twin.source, twin._providers, twin.originals = self.source, self._providers, self.originals
+        twin._overlays = dict(self._overlays)
         twin.edited, twin.titles = dict(self.edited), dict(self.titles)
         return twin
 
@@ -228,6 +230,7 @@ class Draft:
         self._content(path)
         real = os.path.realpath(path)
         self.edited[real] = content
+        self._overlays.clear()
         self.titles[real] = tuple(dict.fromkeys((*self.titles.get(real, ()), title)))
 
     # --------------------------------------------------------------------------------- the providers
@@ -242,9 +245,11 @@ class Draft:
                 is_root=request.is_root,
                 profile=active_profile(project, request.environ),
             )
-        read = self._providers[project]
-        folder = settings_dir(project, self.request.environ)
-        return msgspec.structs.replace(read, stack=tuple(self._overlay(one, folder) for one in read.stack))
+        if project not in self._overlays:
+            read, folder = self._providers[project], settings_dir(project, self.request.environ)
+            stack = tuple(self._overlay(one, folder) for one in read.stack)
+            self._overlays[project] = msgspec.structs.replace(read, stack=stack)
+        return self._overlays[project]
 
     def _overlay(self, provider: EnvProvider | TomlProvider, folder: Path) -> EnvProvider | TomlProvider:
         if not isinstance(provider, TomlProvider):

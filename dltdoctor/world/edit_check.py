@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import dltdoctor
 from dltdoctor.snapshot import Value
 from dltdoctor.world.providers import global_dir, settings_dir
 
 TIMEOUT = 60
+NO_ANSWER = "it did not answer"
 VAULTS = ("AIRFLOW", "AWS", "GOOGLE")
 _KEPT = (".workspace", "profile-name")
 _FOLDER = ".dlt"
@@ -100,7 +100,7 @@ def _plain(case: Case) -> dict[str, Any]:
 
 def _run(asked: str, cwd: Path, root: Path) -> str:
     """The child's output; empty when it failed or took too long."""
-    here = str(Path(dltdoctor.__file__).parent.parent)
+    here = str(Path(__file__).parents[2])
     environ = {"HOME": str(root / "home"), "PATH": os.defpath, "PYTHONPATH": here, "TMPDIR": str(root)}
     command = [sys.executable, "-s", "-m", "dltdoctor.world.edit_check_child"]
     try:
@@ -118,7 +118,7 @@ def _answers(output: str, expected: int) -> tuple[Answer, ...]:
     except ValueError:
         found = []
     if len(found) != expected:
-        return (Answer(error="no answer"),) * expected
+        return (Answer(error=NO_ANSWER),) * expected
     return tuple(
         Answer(
             names=tuple((final, staging) for final, staging in one.get("names", ())),

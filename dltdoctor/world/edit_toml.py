@@ -70,7 +70,7 @@ def without_key(content: bytes, origin: str, keys: Keys, *, line: int | None = N
     spans = _spans(text)
     pair = _found(spans, origin, keys, line)
     start, end = _inline_cut(text, pair) if pair.inline else _line_cut(text, pair)
-    return _checked(text[:start] + text[end:], origin, _without(old, keys), keys)
+    return _checked(text[:start] + text[end:], origin, [_without(values, keys) for values in old], keys)
 
 
 def with_key(content: bytes, origin: str, keys: Keys, value: str, *, line: int | None = None) -> bytes:
@@ -86,15 +86,14 @@ def with_key(content: bytes, origin: str, keys: Keys, value: str, *, line: int |
         new = text[: pair.value] + spelled + text[pair.end :]
     else:
         new = _with_line(text, spans, keys, f"{_spelled(keys[-1:])} = {spelled}")
-    return _checked(new, origin, _with(old, keys, value), keys)
+    return _checked(new, origin, [_with(values, keys, value) for values in old], keys)
 
 
-def _read(content: bytes, origin: str) -> tuple[str, dict[str, Any]]:
-    """The text and what it says, where both readers agree that it is TOML."""
+def _read(content: bytes, origin: str) -> tuple[str, list[dict[str, Any]]]:
+    """The text and what each reader finds in it: they differ in the line ends of long strings."""
     try:
         text = content.decode("utf-8")
-        values = tomllib.loads(text)
-        _as_dlt_reads_it(text)
+        return text, _readings(text)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise _refused(f"{origin}:{line} is not UTF-8 text") from None
@@ -102,13 +101,12 @@ def _read(content: bytes, origin: str) -> tuple[str, dict[str, Any]]:
         found = re.search(r"(?:at )?line (\d+)(?:,? col(?:umn)? \d+)?", str(error))
         where = f"{origin}:{found[1]}" if found else origin
         raise _refused(f"{where} is not TOML that can be edited: {_first_line(error)}") from None
-    return text, values
 
 
-def _as_dlt_reads_it(text: str) -> dict[str, Any]:
+def _readings(text: str) -> list[dict[str, Any]]:
     import tomlkit  # noqa: PLC0415 - slow to import, and needed only to edit
 
-    return tomlkit.parse(text).unwrap()
+    return [tomllib.loads(text), tomlkit.parse(text).unwrap()]
 
 
 def _first_line(error: Exception) -> str:
@@ -168,14 +166,13 @@ def _spelled(keys: Keys) -> str:
     return ".".join(k if _BARE_KEY.fullmatch(k) else json.dumps(k, ensure_ascii=False) for k in keys)
 
 
-def _checked(text: str, origin: str, wanted: dict[str, Any], keys: Keys) -> bytes:
-    """The text as bytes, when both readers find in it what is wanted and nothing else."""
+def _checked(text: str, origin: str, wanted: list[dict[str, Any]], keys: Keys) -> bytes:
+    """The text as bytes, when each reader finds in it what is wanted and nothing else."""
     try:
-        new, as_dlt = tomllib.loads(text), _as_dlt_reads_it(text)
+        found = _readings(text)
     except (ValueError, RecursionError):
-        new, as_dlt = {}, {}
-    meant = _canonical(_pruned(wanted, keys[:-1]))
-    if _canonical(_pruned(new, keys[:-1])) != meant or _canonical(_pruned(as_dlt, keys[:-1])) != meant:
+        found = []
+    if [_canonical(_pruned(v, keys[:-1])) for v in found] != [_canonical(_pruned(v, keys[:-1])) for v in wanted]:
         raise _refused(f"{origin}: {'.'.join(keys)} cannot be changed without touching something else")
     return text.encode("utf-8")
 
@@ -183,7 +180,8 @@ def _checked(text: str, origin: str, wanted: dict[str, Any], keys: Keys) -> byte
 def _without(values: dict[str, Any], keys: Keys) -> dict[str, Any]:
     if len(keys) == 1:
         return {k: v for k, v in values.items() if k != keys[0]}
-    return {**values, keys[0]: _without(values[keys[0]], keys[1:])}
+    inner = values.get(keys[0])
+    return {**values, keys[0]: _without(inner, keys[1:])} if isinstance(inner, dict) else values
 
 
 def _with(values: dict[str, Any], keys: Keys, value: str) -> dict[str, Any]:

@@ -46,7 +46,6 @@ _FIELDS = {
     "connect_timeout": "CONNECT_TIMEOUT",
     "client_encoding": "CLIENT_ENCODING",
 }
-_SECONDS_TO_STOP = 60.0
 _TICK = 0.2
 
 Progress = Callable[[str], None]
@@ -189,14 +188,14 @@ class _Child:
         return report
 
     def end(self) -> None:
-        """Nothing of the child is left."""
-        if self._process.poll() is None:
-            self._stop()
-            try:
-                self._process.wait(_SECONDS_TO_STOP)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-        self._process.wait()
+        """Waits until dlt has ended what it began; being interrupted in that, too, ends it at once."""
+        try:
+            if self._process.poll() is None:
+                self._stop()
+            self._process.wait()
+        except BaseException:
+            self._process.kill()
+            raise
         self._reader.join()
 
     def shown(self, text: str) -> str:

@@ -5,12 +5,12 @@ cut; since then the loader cuts it itself, at line ends and at every semicolon, 
 Here it is cut as Postgres cuts: where the two differ, dlt's own job could not run at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dltdoctor.errors import RefusedError
 from dltdoctor.world.documents import MEGABYTE
 from dltdoctor.world.files import read_bytes
-from dltdoctor.world.sql_tokens import Token, UnknownSqlError, lines, tokens
+from dltdoctor.world.sql_tokens import Token, UnknownSqlError, lines, quoted, tokens
 from dltdoctor.world.statement_shapes import Places, check_shapes
 from dltdoctor.world.unreadable import UnreadableError
 
@@ -45,7 +45,7 @@ def job_statements(
 
 
 def same_but_for_temp_names(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether two lists of statements differ in nothing but white space and names of temporary tables."""
+    """Whether two lists of statements mean the same to the letter, but for the names of temporary tables."""
     try:
         return _renamed(one) == _renamed(other)
     except UnknownSqlError:
@@ -61,11 +61,13 @@ def _renamed(statements: Sequence[str]) -> list[list[str]]:
         words = [token.value for token in found[:4]]
         if words[:1] == ["create"] and words[1] in _TEMPORARY and words[2] == "table":
             numbers[words[3]] = f"{len(numbers)}"
-        renamed.append([_text(token, numbers) for token in found])
+        renamed.append([_text(token, numbers, found[max(at - 2, 0) : at]) for at, token in enumerate(found)])
     return renamed
 
 
-def _text(token: Token, numbers: dict[str, str]) -> str:
+def _text(token: Token, numbers: Mapping[str, str], before: Sequence[Token]) -> str:
     if token.kind != "word":
         return token.text
+    if [t.value for t in before] == ["order", "by"]:
+        return quoted(token.value)  # until 1.27 dlt did not quote the column of dedup_sort
     return "temporary" if token.value in _TEMPORARY else numbers.get(token.value, token.value)

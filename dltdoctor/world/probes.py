@@ -1,24 +1,23 @@
 """Queries whose answers a plan relies on, with the answers of the moment it was made."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from dltdoctor.ledger import Entry
-from dltdoctor.snapshot import Database
+import msgspec
+
+from dltdoctor.snapshot import Database, StagedLoad
 from dltdoctor.steps.step import Probe
-from dltdoctor.verdict import StagedVerdict
 from dltdoctor.words import literal, qualified, quoted, relation
 from dltdoctor.world.postgres.session import Session
 
 SMALL = 4 * 1024 * 1024
 
 
-def staging_probe(session: Session, database: Database, schema: str, table: str) -> Probe:
-    """The staged rows: their number and a digest of their row keys, in one scan."""
-    held = database.table(schema, table)
-    if held is None or not held.has("_dlt_id"):
-        return plain_probe(session, schema, table)
-    query = f"SELECT count(*), sum(hashtextextended(_dlt_id::text, 0)) FROM {qualified(schema, table)}"
-    return _probe(session, f"{relation(schema, table)} (the staged rows)", query)
+def staging_probe(session: Session, schema: str, table: str, *, lasts: bool = True) -> Probe:
+    """The staged rows: their number, their places and who wrote them; any change shows, in one cheap scan."""
+    query = f"SELECT count(*), sum(hashtidextended(ctid, xmin::text::bigint)) FROM {qualified(schema, table)}"
+    probe = _probe(session, f"{relation(schema, table)} (the staged rows)", query)
+    return msgspec.structs.replace(probe, lasts=lasts)
 
 
 def plain_probe(session: Session, schema: str, table: str) -> Probe:
@@ -54,9 +53,8 @@ def loads_probe(session: Session, final: str, load_id: str | None) -> Probe:
     return _probe(session, f"{place} (a load was recorded)", query)
 
 
-def newer_rows(session: Session, database: Database, entry: Entry, load: StagedVerdict) -> int:
+def newer_rows(session: Session, database: Database, staged: StagedLoad, key: Sequence[str]) -> int:
     """Rows of the final table that a newer recorded load wrote for the keys that are staged."""
-    staged, key = load.staged, entry.table.primary_key
     newest = max((s.newest_load_id for s in database.loads if s.dataset == staged.final), default="")
     final = database.table(staged.final, staged.table)
     if not key or not staged.load_id or newest <= staged.load_id or final is None or not final.has("_dlt_load_id"):
@@ -72,8 +70,6 @@ def newer_rows(session: Session, database: Database, entry: Entry, load: StagedV
 
 
 def _probe(session: Session, what: str, query: str) -> Probe:
-    import msgspec  # noqa: PLC0415
-
     row: tuple[Any, ...] = session.fetch(query.encode())[0]
     answer = msgspec.json.encode(tuple(None if v is None else str(v) for v in row)).decode()
     return Probe(what=what, query=query, expected=answer)

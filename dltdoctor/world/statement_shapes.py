@@ -155,7 +155,7 @@ class _Statement:
     def _word(self, at: int, word: str) -> None:
         if word in _BEFORE_RELATION and not self._is_comparison(at):
             self._relation(at + 1)
-        if word in _KEYWORDS:
+        if word in _KEYWORDS or self._is_sort_column(at):
             return
         if word not in _ALIASES | self.temporary:
             raise ShapeError(f"dlt does not write {word!r}: {self._excerpt(at)}")
@@ -164,6 +164,12 @@ class _Statement:
             self._text(at + 1) == "." and self._text(at + 3) == "("
         ):
             raise ShapeError(f"it calls a function: {self._excerpt(at)}")
+
+    def _is_sort_column(self, at: int) -> bool:
+        """Whether it is the column of dedup_sort, which dlt did not quote until 1.27, and which is right so."""
+        around = (self._text(at - 2), self._text(at - 1), self._text(at + 1))
+        is_plain = self.found[at].text == self.found[at].value
+        return is_plain and around in (("order", "by", "asc"), ("order", "by", "desc"))
 
     def _is_comparison(self, at: int) -> bool:
         """Whether this FROM is that of IS [NOT] DISTINCT FROM."""

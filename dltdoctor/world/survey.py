@@ -27,6 +27,7 @@ from dltdoctor.world.connection import credentials_for
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.destination import Reading, read_destination
 from dltdoctor.world.known import Known, routes
+from dltdoctor.world.live import ORIGIN, SOURCE_NOT_READ, LivePipeline
 from dltdoctor.world.pipelines import read_pipelines
 from dltdoctor.world.pipelines_dirs import PipelinesDir, find_pipelines_dirs
 from dltdoctor.world.providers import Providers, active_profile, read_providers, run_dir
@@ -40,7 +41,10 @@ Progress = Callable[[str], None]
 
 
 class Request(Value):
-    """What to look at, and on what machine. `names` are the pipelines asked for; none means all."""
+    """What to look at, and on what machine. `names` are the pipelines asked for; none means all.
+
+    `live` is a pipeline object of this process: then nothing is looked for, and no source is read.
+    """
 
     environ: Mapping[str, str]
     cwd: Path
@@ -52,6 +56,7 @@ class Request(Value):
     project: Path | None = None
     offline: bool = False
     deep: bool = False
+    live: LivePipeline | None = None
 
 
 class Survey(Value):
@@ -99,13 +104,14 @@ def take(request: Request, progress: Progress = lambda _: None) -> Survey:
     ways += [way for each in everyone if each.pipeline.name not in reached for way in routes(each)]
     databases, of_pipeline = _joined(readings)
     snapshot = Snapshot(
-        pipelines=tuple(sorted((_in_time(each.pipeline, reader.now) for each in everyone), key=lambda p: p.name)),
+        pipelines=tuple(sorted((reader.in_time(each.pipeline) for each in everyone), key=lambda p: p.name)),
         config=Config(pipelines={each.pipeline.name: each.config for each in everyone}, files=reader.config_files),
         source=reader.source,
         catalog=Catalog(databases=databases, of_pipeline=of_pipeline) if databases else None,
         routes=tuple(sorted(ways, key=lambda w: (w.pipeline, w.final, w.schema))),
         unread=tuple(dict.fromkeys((*unread, *(u for r in readings for u in r.unread)))),
         taken_at=reader.now,
+        ended_loads=reader.ended,
     )
     ways_in = {reading.database.target.key: way_in for reading, way_in in zip(readings, reader.ways_in, strict=True)}
     return Survey(snapshot=snapshot, dirs=reader.dirs, ways_in=ways_in)
@@ -115,14 +121,6 @@ def _joined(readings: Iterable[Reading]) -> tuple[tuple[Database, ...], Mapping[
     databases = tuple(reading.database for reading in readings)
     places = {each.pipeline.name: reading.database.target.key for reading in readings for each in reading.known}
     return databases, places
-
-
-def _in_time(pipeline: Pipeline, now: float) -> Pipeline:
-    """Packages that were written to a moment ago are marked: a load may be at work."""
-    if not any(_is_fresh(p, now) for p in pipeline.pending):
-        return pipeline
-    packages = tuple(msgspec.structs.replace(p, is_fresh=p.is_pending and _is_fresh(p, now)) for p in pipeline.packages)
-    return msgspec.structs.replace(pipeline, packages=packages)
 
 
 def _is_fresh(package: Package, now: float) -> bool:
@@ -140,6 +138,7 @@ class _Reader:
         self.source: Source | None = None
         self.dirs: tuple[PipelinesDir, ...] = ()
         self.ways_in: list[Credentials] = []
+        self.ended: frozenset[str] = frozenset()
         self._providers: dict[Path, Providers] = {}
 
     @property
@@ -149,6 +148,8 @@ class _Reader:
     def local(self) -> tuple[list[Known], list[Unread]]:
         """The pipelines of the working dirs and of the source, configured, and what was unreadable."""
         request = self.request
+        if request.live:
+            return self._local_live(request.live)
         if not self.project.is_dir():
             raise CouldNotLookError(
                 f"the project {self.project} is not a directory", "Pass the directory that holds the pipeline's code."
@@ -173,6 +174,28 @@ class _Reader:
         known = [self.configure(p) for p in everyone]
         unread_config = [u for p in self._providers.values() for u in p.unread]
         return known, [*unread, *unread_source, *unread_config]
+
+    def _local_live(self, live: LivePipeline) -> tuple[list[Known], list[Unread]]:
+        """The pipeline of the object alone; the working dir says what the object does not."""
+        self.source = live.source
+        place = PipelinesDir(path=Path(live.working_dir).parent, origin=ORIGIN)
+        self.dirs = (place,)
+        found, unread = read_pipelines(self.dirs, (live.name,))
+        pipeline = live.known_from(next(iter(found), None))
+        self.ended = frozenset(p.load_id for p in pipeline.packages) if live.ended_loads is None else live.ended_loads
+        known = self.configure(pipeline)
+        unread_config = [u for p in self._providers.values() for u in p.unread]
+        return [known], [*unread, *unread_config, SOURCE_NOT_READ]
+
+    def in_time(self, pipeline: Pipeline) -> Pipeline:
+        """Packages that were written to a moment ago are marked: a load may be at work."""
+        fresh = {p.load_id for p in pipeline.pending if _is_fresh(p, self.now)} - self.ended
+        if not fresh:
+            return pipeline
+        packages = tuple(
+            msgspec.structs.replace(p, is_fresh=p.is_pending and p.load_id in fresh) for p in pipeline.packages
+        )
+        return msgspec.structs.replace(pipeline, packages=packages)
 
     def _only_in_source(self, names: set[str]) -> list[Pipeline]:
         asked = self.request.names
@@ -216,6 +239,9 @@ class _Reader:
             destination_type=factory or SUPPORTED,
             arguments=pipeline_arguments(self.source, pipeline),
         )
+        live = self.request.live
+        if live and live.name == pipeline.name:
+            return Known(pipeline=pipeline, config=live.confirmed(config))
         computed = is_computed(self.source, pipeline, "dataset_name")
         return Known(pipeline=pipeline, config=config, computed_dataset=computed)
 
@@ -258,12 +284,15 @@ class _Reader:
             self.configure,
             everyone=not is_local or bool(wanted),
             only_acquaintances=self.request.dsn is not None and not self.request.names,
+            ended_loads=self.ended,
             deep=self.request.deep,
             progress=self.progress,
         )
 
     def _way_in(self, known: Known | None) -> Credentials | Unread:
         request = self.request
+        if request.live:
+            return request.live.credentials
         if known is None:
             providers, name, destination = self._providers_in(self.project), "", None
             arguments: Mapping[str, ConfigValue] = {}

@@ -4,11 +4,12 @@ The triggers live only inside the repair's transaction. They see every way of ch
 SQL uses (DELETE, UPDATE, INSERT, MERGE, TRUNCATE), so that undo needs no knowledge of the SQL.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from dltdoctor.errors import RefusedError
 from dltdoctor.receipt import Capture
 from dltdoctor.snapshot import Value
 from dltdoctor.steps.step import Probe, RunSql, TouchedTable
@@ -59,41 +60,62 @@ def end(connection: "psycopg.Connection[Any]", kept: Sequence[Kept]) -> tuple[Ca
             for statement in _end(each):
                 connection.execute(statement)
             if _is_tangled(connection, each):
-                for statement in _untangle(each):
+                for statement in _untangle(connection, each):
                     connection.execute(statement)
         captures.append(_capture(connection, each))
     return tuple(captures)
 
 
 def digest(connection: "psycopg.Connection[Any]", capture: Capture) -> str:
-    """A digest of the rows that came, as they are now: their number and the sum of their hashes."""
-    row = connection.execute(digest_query(connection, capture).encode()).fetchone()
-    return str(row[0]) if row else ""
+    """The number of rows that came and the sum of their xmin: any later update or delete changes it.
+
+    Rows that this transaction wrote all have its own id, so that they need not be read again.
+    """
+    if capture.come is None or capture.is_of_loads:
+        row = connection.execute(digest_query(connection, capture).encode()).fetchone()
+        return str(row[0]) if row else ""
+    row = connection.execute("SELECT pg_current_xact_id()::xid::text::bigint").fetchone()
+    return f"{capture.rows_come}:{capture.rows_come * row[0]}" if row else ""
 
 
 def digest_query(connection: "psycopg.Connection[Any]", capture: Capture) -> str:
-    """The query of the digest, to be asked again before undo."""
+    """The query of the digest, to be asked before undo."""
     from psycopg import sql  # noqa: PLC0415
 
-    came = sql.SQL("true")
-    if capture.come is not None:
+    came: sql.Composable = sql.SQL("true")
+    if capture.come is not None and not capture.is_of_loads:
         came = sql.SQL("EXISTS (SELECT 1 FROM {} AS c WHERE {})").format(
-            sql.Identifier(*capture.come), same_key(capture.key, "t", "c")
+            sql.Identifier(*capture.come),
+            same_key(capture.key, "t", "c", _nullable(connection, capture.schema, capture.table)),
         )
     statement = sql.SQL(
-        "SELECT count(*)::text || ':' || coalesce(sum(hashtextextended(t::text, 0)), 0)::text FROM {} AS t WHERE {}"
+        "SELECT count(*)::text || ':' || coalesce(sum(t.xmin::text::bigint), 0)::text FROM {} AS t WHERE {}"
     )
     return statement.format(sql.Identifier(capture.schema, capture.table), came).as_string(connection)
 
 
-def same_key(key: Sequence[str], left: str, right: str) -> "Composed":
-    """The condition that two rows have the same key; NULLs count as equal only where they may stand."""
+def same_key(key: Sequence[str], left: str, right: str, nullable: Collection[str] = ()) -> "Composed":
+    """The condition that two rows have the same key; only where NULLs may stand they count as equal.
+
+    IS NOT DISTINCT FROM cannot be hashed: with it every pair of rows would be compared.
+    """
     from psycopg import sql  # noqa: PLC0415
 
-    operator = "=" if key == ("_dlt_id",) else "IS NOT DISTINCT FROM"
     return sql.SQL(" AND ").join(
-        sql.SQL("{} " + operator + " {}").format(sql.Identifier(left, k), sql.Identifier(right, k)) for k in key
+        sql.SQL("{} " + ("IS NOT DISTINCT FROM" if k in nullable else "=") + " {}").format(
+            sql.Identifier(left, k), sql.Identifier(right, k)
+        )
+        for k in key
     )
+
+
+def _nullable(connection: "psycopg.Connection[Any]", schema: str, table: str) -> frozenset[str]:
+    rows = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
+        " AND NOT attnotnull",
+        (qualified(schema, table),),
+    ).fetchall()
+    return frozenset(name for (name,) in rows)
 
 
 def _begin(kept: Kept) -> "Iterator[Composed]":
@@ -154,18 +176,23 @@ def _is_tangled(connection: "psycopg.Connection[Any]", kept: Kept) -> bool:
     return bool(row and row[0])
 
 
-def _untangle(kept: Kept) -> "Iterator[Composed]":
+def _untangle(connection: "psycopg.Connection[Any]", kept: Kept) -> "Iterator[Composed]":
     from psycopg import sql  # noqa: PLC0415
 
+    key, nullable = kept.touched.key, _nullable(connection, kept.touched.schema, kept.touched.table)
     table = sql.Identifier(kept.touched.schema, kept.touched.table)
     gone, come, op = sql.Identifier(*kept.gone), sql.Identifier(*kept.come), sql.Identifier(OPERATION)
     # A row that the transaction made and removed again was never there.
     yield sql.SQL("DELETE FROM {} AS g WHERE EXISTS (SELECT 1 FROM {} AS c WHERE {} AND c.{} < g.{})").format(
-        gone, come, same_key(kept.touched.key, "g", "c"), op, op
+        gone, come, same_key(key, "g", "c", nullable), op, op
     )
     # What came and is not there any more needs no removal.
     yield sql.SQL("DELETE FROM {} AS c WHERE NOT EXISTS (SELECT 1 FROM {} AS t WHERE {})").format(
-        come, table, same_key(kept.touched.key, "c", "t")
+        come, table, same_key(key, "c", "t", nullable)
+    )
+    # What came more than once is there once.
+    yield sql.SQL("DELETE FROM {} AS c USING {} AS d WHERE {} AND c.{} < d.{}").format(
+        come, come, same_key(key, "c", "d", nullable), op, op
     )
 
 
@@ -193,10 +220,14 @@ def _capture(connection: "psycopg.Connection[Any]", kept: Kept) -> Capture:
 
 
 def undo_step(connection: "psycopg.Connection[Any]", capture: Capture, home: str, stem: str) -> RunSql:
-    """The step that puts one table back, refused when the rows that came have changed since."""
+    """The step that puts one table back, refused when the rows that came have changed since.
+
+    Raises `RefusedError` when what it needs was dropped.
+    """
+    _refuse_if_dropped(connection, capture)
     place = relation(capture.schema, capture.table)
     unchanged = Probe(
-        what=f"{place} (the rows that the repair wrote)",
+        what=f"{place} ({'the record of loads' if capture.is_of_loads else 'the rows that the repair wrote'})",
         query=digest_query(connection, capture),
         expected=msgspec.json.encode((capture.digest,)).decode(),
     )
@@ -210,13 +241,27 @@ def undo_step(connection: "psycopg.Connection[Any]", capture: Capture, home: str
             before=(unchanged,),
             locks=(here,),
         )
+    changed = capture.rows_gone + capture.rows_come
+    doing = f"Put back {count(capture.rows_gone, 'row')} and remove {count(capture.rows_come, 'row')} in {place}"
     return RunSql(
-        title=f"Put back {count(capture.rows_gone, 'row')} and remove {count(capture.rows_come, 'row')} in {place}",
-        statements=_put_back(connection, capture),
+        title=doing if changed else f"Leave {place} as it is",
+        statements=_put_back(connection, capture) if changed else (),
         touches=(TouchedTable(schema=capture.schema, table=capture.table, key=capture.key),),
         before=(unchanged,),
         locks=(here,),
     )
+
+
+def _refuse_if_dropped(connection: "psycopg.Connection[Any]", capture: Capture) -> None:
+    here = (capture.schema, capture.table)
+    for place in (here, *(p for p in (capture.gone, capture.come) if p)):
+        row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (qualified(*place),)).fetchone()
+        if row is None or not row[0]:
+            what = "the repaired table" if place == here else "what this repair kept for undo"
+            raise RefusedError(
+                f"{relation(*place)} was dropped: it is {what}",
+                "Nothing was changed. Only a backup of the database can bring it back.",
+            )
 
 
 def _move(source: tuple[str, str], target: tuple[str, str]) -> tuple[str, ...]:
@@ -241,7 +286,9 @@ def _put_back(connection: "psycopg.Connection[Any]", capture: Capture) -> tuple[
     ]
     names = sql.SQL(", ").join(sql.Identifier(c) for c in columns)
     remove = sql.SQL("DELETE FROM {} AS t USING {} AS c WHERE {}").format(
-        table, sql.Identifier(*capture.come), same_key(capture.key, "t", "c")
+        table,
+        sql.Identifier(*capture.come),
+        same_key(capture.key, "t", "c", _nullable(connection, capture.schema, capture.table)),
     )
     put_back = sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}").format(
         table, names, names, sql.Identifier(*capture.gone)

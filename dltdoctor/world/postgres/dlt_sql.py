@@ -60,6 +60,19 @@ def listed_loads(part: int, table: Table, load_ids: list[str]) -> Composed:
     return SQL(statement).format(Literal(part), _name(table), Literal(load_ids))
 
 
+def load_rows(part: int, table: Table, load_ids: list[str]) -> Composed:
+    """The rows of the load ids, with status and time."""
+    statement = "SELECT {}, t.load_id::text, {}, {}, {} FROM {} AS t WHERE t.load_id::text = ANY ({}::text[])"
+    return SQL(statement).format(
+        Literal(part),
+        _text(table, "schema_name"),
+        _integer(table, "status"),
+        _epoch(table, "inserted_at"),
+        _name(table),
+        Literal(load_ids),
+    )
+
+
 def _committed(table: Table | None) -> Composable:
     """Whether a `_dlt_loads` row of status 0 lists the state's load; dlt restores only such states."""
     if table is None or not (table.readable and table.has("load_id")) or _type(table, "status") not in _INTEGERS:

@@ -4,11 +4,11 @@ Datasets are recognised by these tables, so that nothing local is needed. Tables
 other columns than dlt's are left alone.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dltdoctor.errors import CouldNotLookError
-from dltdoctor.snapshot import LoadSummary, Schema, State, StateRow, Table, Unread, Value
+from dltdoctor.snapshot import LoadRow, LoadSummary, Schema, State, StateRow, Table, Unread, Value
 from dltdoctor.world.postgres.batches import read_parts
 from dltdoctor.world.postgres.facts import HOLDS_ROWS, Key
 from dltdoctor.world.postgres.session import Row, Session
@@ -96,6 +96,20 @@ def _schemas(session: Session, tables: Mapping[Key, Table], unread: list[Unread]
             version_hash=version_hash or "",
         )
         yield dataset, _schema(content, summary, dataset, unread) if content else summary
+
+
+def read_load_rows(session: Session, tables: Mapping[Key, Table], load_ids: Collection[str]) -> tuple[LoadRow, ...]:
+    """The `_dlt_loads` rows of these loads, in every dataset that may be read."""
+    if not load_ids:
+        return ()
+    from dltdoctor.world.postgres import dlt_sql  # noqa: PLC0415
+
+    own = own_tables(tables, LOADS, ("load_id",))
+    rows = read_parts(session, [dlt_sql.load_rows(i, table, sorted(load_ids)) for i, table in enumerate(own)]).rows
+    return tuple(
+        LoadRow(dataset=own[i].schema, load_id=load_id, schema_name=name, status=status or 0, inserted_at=at or 0.0)
+        for i, load_id, name, status, at in rows
+    )
 
 
 def own_tables(tables: Mapping[Key, Table], name: str, needed: Sequence[str]) -> list[Table]:

@@ -13,11 +13,13 @@ import msgspec
 from dltdoctor.errors import CouldNotLookError, RefusedError
 from dltdoctor.receipt import Capture, Receipt
 from dltdoctor.snapshot import Value
-from dltdoctor.steps.step import Probe, RunSql
+from dltdoctor.steps.step import Probe, RunSql, TouchedTable
+from dltdoctor.words import identifier, relation
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.postgres import capture as captures
 from dltdoctor.world.postgres.failures import connection_failure, lost_connection
-from dltdoctor.world.postgres.refusals import refusal
+from dltdoctor.world.postgres.privileges import lacking_lock, refuse_unless_allowed
+from dltdoctor.world.postgres.refusals import offending_rows, refusal
 from dltdoctor.world.postgres.session import APPLICATION
 
 if TYPE_CHECKING:
@@ -44,41 +46,62 @@ class Writing:
         self.place = place
 
     def home(self, fallback: str) -> str:
-        """The schema that keeps receipts: `_dltdoctor`, or `fallback` where the role may not create it."""
+        """The schema that keeps receipts: `_dltdoctor`, or `fallback` where the role may not create it.
+
+        Raises `RefusedError` with the GRANT when it may write to neither.
+        """
         row = self.connection.execute(
             "SELECT to_regnamespace(%s) IS NOT NULL, has_database_privilege(current_database(), 'CREATE'),"
-            " (SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = %s)",
-            (HOME, HOME),
+            " (SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE')"
+            "  FROM pg_namespace WHERE nspname = %s),"
+            " (SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE')"
+            "  FROM pg_namespace WHERE nspname = %s),"
+            " current_database(), current_user",
+            (HOME, HOME, fallback),
         ).fetchone()
-        exists, may_create, may_use = row or (False, False, None)
+        exists, may_create, may_use, falls_back, database, role = row or (False, False, None, None, "", "")
         if (exists and may_use) or (not exists and may_create):
             return HOME
-        return fallback
+        if falls_back:
+            return fallback
+        grant = f"USAGE, CREATE ON SCHEMA {HOME}" if exists else f"CREATE ON DATABASE {identifier(database)}"
+        raise RefusedError(
+            f"the role {role} may keep its receipt neither in schema {HOME} nor in {fallback}",
+            f"Nothing was changed. An administrator can: GRANT {grant} TO {identifier(role)};",
+        )
 
     def run(self, steps: Sequence[RunSql], *, stem: str, home: str | None, progress: Progress) -> tuple[Capture, ...]:
-        """Run the steps; with `home` what they change is captured under names that begin with `stem`."""
-        found: list[Capture] = []
-        for number, step in enumerate(steps):
-            self.lock(step.locks)
-            self.check(step.before, "before")
-            kept = captures.begin(self.connection, step.touches, home, f"{stem}_{number}") if home else []
+        """Run the steps; with `home` what they change is captured under names that begin with `stem`.
+
+        Every lock and every probe comes before the first statement: the steps were planned together.
+        """
+        self.lock([place for step in steps for place in step.locks])
+        self.check([probe for step in steps for probe in step.before], "before")
+        with self._explained():
+            refuse_unless_allowed(self.connection, steps, home)
+            kept = captures.begin(self.connection, _touched(steps), home, stem) if home else []
+        done: list[str] = []
+        for step in steps:
             for at, statement in enumerate(step.statements, start=1):
                 progress(f"{step.title}: statement {at} of {len(step.statements)}")
-                self.execute(statement, step)
-            found += captures.end(self.connection, kept)
+                with self._explained(step, done):
+                    self.connection.execute(statement.encode())
+                done.append(statement)
             self.check(step.after, "after")
-        return tuple(found)
+        with self._explained():
+            return captures.end(self.connection, kept)
 
-    def execute(self, statement: str, step: RunSql) -> None:
-        """One statement; what Postgres refuses becomes a `RefusedError` that names table and constraint."""
+    @contextlib.contextmanager
+    def _explained(self, step: RunSql | None = None, done: Sequence[str] = ()) -> Iterator[None]:
+        """What Postgres refuses becomes a `RefusedError` that names table and constraint."""
         import psycopg  # noqa: PLC0415
 
         try:
-            self.connection.execute(statement.encode())
+            yield
         except psycopg.Error as error:
-            if self.connection.closed:
+            if self.connection.closed or self.connection.broken:
                 raise lost_connection(error, self.place) from None
-            raise refusal(error, step) from None
+            raise refusal(error, step, offending_rows(self.connection, error, done, step)) from None
 
     def lock(self, relations: Sequence[tuple[str, str]]) -> None:
         """Nobody else may write these tables until the end; refused when a load is at it."""
@@ -87,29 +110,33 @@ class Writing:
 
         for schema, table in sorted(set(relations)):
             statement = sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(schema, table))
-            try:
-                self.connection.execute(statement)
-            except psycopg.errors.LockNotAvailable:
-                raise RefusedError(
-                    f"{schema}.{table} is being written to by another session",
-                    "A load or another repair is running; nothing was changed. Try again when it has ended.",
-                ) from None
-            except psycopg.errors.UndefinedTable:
-                raise RefusedError(
-                    f"{schema}.{table} is not there any more", "Run dltdoctor diagnose again; nothing was changed."
-                ) from None
-            except psycopg.Error as error:
-                raise refusal(error, None) from None
+            with self._explained():
+                try:
+                    self.connection.execute(statement)
+                except psycopg.errors.LockNotAvailable:
+                    raise RefusedError(
+                        f"{relation(schema, table)} is being written to by another session",
+                        "A load or another repair is running; nothing was changed. Try again when it has ended.",
+                    ) from None
+                except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+                    raise RefusedError(
+                        f"{relation(schema, table)} is not there any more",
+                        "Nothing was changed. Run dltdoctor diagnose again.",
+                    ) from None
+                except psycopg.errors.InsufficientPrivilege:
+                    self.connection.rollback()
+                    raise lacking_lock(self.connection, schema, table) from None
 
     def check(self, probes: Sequence[Probe], moment: str) -> None:
         """Every probe must give what the plan says. Raises `RefusedError` that names the one that does not."""
         import psycopg  # noqa: PLC0415
 
-        for probe in probes:
-            try:
-                found = answer(self.connection, probe.query)
-            except psycopg.Error as error:
-                raise refusal(error, None) from None
+        for probe in {(p.query, p.expected): p for p in probes}.values():
+            with self._explained():
+                try:
+                    found = answer(self.connection, probe.query)
+                except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+                    found = "gone"
             if found != probe.expected:
                 when = "since the plan was made" if moment == "before" else "in another way than planned"
                 raise RefusedError(
@@ -121,26 +148,37 @@ class Writing:
         from psycopg import sql  # noqa: PLC0415
 
         table = sql.Identifier(home, RECEIPTS)
-        self.connection.execute(
-            sql.SQL(
-                "CREATE TABLE IF NOT EXISTS {} (id text PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now(),"
-                " title text NOT NULL, undoes text, body jsonb NOT NULL)"
-            ).format(table)
-        )
-        self.connection.execute(
-            sql.SQL("INSERT INTO {} (id, title, undoes, body) VALUES (%s, %s, %s, %s::jsonb)").format(table),
-            (receipt.id, receipt.title, receipt.undoes, msgspec.json.encode(receipt.captures).decode()),
-        )
+        with self._explained():
+            self.connection.execute(
+                sql.SQL(
+                    "CREATE TABLE IF NOT EXISTS {} (id text PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now(),"
+                    " title text NOT NULL, undoes text, body jsonb NOT NULL)"
+                ).format(table)
+            )
+            self.connection.execute(
+                sql.SQL("INSERT INTO {} (id, title, undoes, body) VALUES (%s, %s, %s, %s::jsonb)").format(table),
+                (receipt.id, receipt.title, receipt.undoes, msgspec.json.encode(receipt.captures).decode()),
+            )
 
     def make_home(self, home: str) -> None:
         """Create the schema that keeps receipts, unless it is one that exists already."""
         from psycopg import sql  # noqa: PLC0415
 
-        if home == HOME:
+        if home != HOME:
+            return
+        with self._explained():
             self.connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(home)))
 
     def commit(self) -> None:
         self.connection.commit()
+
+
+def _touched(steps: Sequence[RunSql]) -> Sequence[TouchedTable]:
+    """Every table once; what the first step to touch it says of it counts."""
+    found: dict[tuple[str, str], TouchedTable] = {}
+    for touched in (t for step in steps for t in step.touches):
+        found.setdefault((touched.schema, touched.table), touched)
+    return tuple(found.values())
 
 
 def answer(connection: "psycopg.Connection[Any]", query: str) -> str:
