@@ -85,7 +85,7 @@ def fix(  # noqa: PLR0913 - one parameter for each option
     _carry_out(prepared, format, keep_undo=not no_undo, dry_run=dry_run or plan_out is not None, yes=yes)
 
 
-def undo(  # noqa: PLR0913
+def undo(
     receipt: Annotated[
         str | None, typer.Argument(metavar="[RECEIPT]", help="Its id or the beginning of it; the newest if left out.", show_default=False)
     ] = None,

@@ -137,7 +137,7 @@ def _refused_by_dlt(draft: Draft, planned: Sequence[Planned]) -> dict[str, NotOf
             wrong[pipeline.name] = f"dlt refuses the new configuration of {pipeline.name} ({answer.error})"
         elif held != expected or any(final == staging for final, staging in held):
             wrong[pipeline.name] = f"dlt would load {pipeline.name} into other datasets than expected"
-        elif answer.dev_mode != (draft.config(pipeline).value("dev_mode") is True):
+        elif answer.dev_mode not in (None, draft.config(pipeline).value("dev_mode") is True):
             wrong[pipeline.name] = f"dlt resolves dev_mode of {pipeline.name} to {answer.dev_mode}"
     return {
         one.finding.fingerprint: NotOfferedError(wrong[name])

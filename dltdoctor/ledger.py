@@ -140,6 +140,10 @@ def _of_route(
         if database is None:
             yield _unseen(route, table)
             continue
+        in_the_dark = database.unread.intersection(_judged_by(route, table))
+        if in_the_dark:
+            yield _unseen(route, table, database, ".".join(min(in_the_dark)))
+            continue
         final = database.table(route.final, table.name)
         staging = database.table(staging_name, table.name) if staging_name else None
         here = staged.get((database.target.key, staging_name or "", route.final, table.name), ())
@@ -239,17 +243,31 @@ def _rows(database: Database, table: Table) -> Rows:
     return database.counts.get((table.schema, table.name)) or Rows(rows=None, exact=False)
 
 
-def _unseen(route: Route, table: SchemaTable) -> Entry:
+def _judged_by(route: Route, table: SchemaTable) -> tuple[tuple[str, str], ...]:
+    """The relations without whose rows nobody can tell what became of a table's staged rows."""
+    staging = route.examined_staging
+    if staging is None:
+        return ()
+    return ((staging, table.name), (staging, table.root), (route.final, table.name), (route.final, "_dlt_loads"))
+
+
+def _unseen(route: Route, table: SchemaTable, database: Database | None = None, unread: str = "") -> Entry:
+    """Nothing was looked at; or, with a database, all but the rows of the relation `unread`."""
+    staging = route.examined_staging or route.staging
+    there = {n: database.table(n, table.name) is not None for n in (route.final, staging) if database and n}
     row = LedgerRow(
         pipeline=route.pipeline,
         schema=route.schema,
         table=table.name,
         parent=table.parent,
-        final=FinalSide(dataset=route.final, exists=None, rows=None, exact=False),
-        staging=StagingSide(dataset=route.staging, exists=None, rows=None, exact=False, load_ids=()),
+        final=FinalSide(dataset=route.final, exists=there.get(route.final), rows=None, exact=False),
+        staging=StagingSide(
+            dataset=staging, exists=there.get(staging) if staging else None, rows=None, exact=False, load_ids=()
+        ),
         verdict="unknown",
     )
-    return Entry(row=row, table=table, route=route, why="the destination was not looked at")
+    why = f"the rows of {unread} could not be read" if unread else "the destination was not looked at"
+    return Entry(row=row, table=table, route=route, why=why)
 
 
 def _entry(sides: _Sides) -> Entry | None:

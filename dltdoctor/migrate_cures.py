@@ -5,19 +5,22 @@ precondition becomes a probe, and each that cannot be proved is named and makes 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from dltdoctor.errors import DoctorError
 from dltdoctor.finding import Finding, fingerprint
 from dltdoctor.ledger import Entry, Ledger
 from dltdoctor.migration import Migration, is_complete, merge_step, record_step, settle_steps, without_ledger_step
 from dltdoctor.plan import Cure, HeldBack
-from dltdoctor.snapshot import Database, Package, Snapshot
+from dltdoctor.snapshot import Database, Package, Snapshot, Value
+from dltdoctor.steps.step import Rename, RunSql, WriteFile
 from dltdoctor.verdict import StagedVerdict
 from dltdoctor.words import listed, relation
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.dlt_merge import NotGeneratedError, generate_each
+from dltdoctor.world.documents import Document
 from dltdoctor.world.postgres.session import Session, open_session
 from dltdoctor.world.staged_schema import chain_document
 
@@ -96,21 +99,62 @@ def _of_database(
         else:
             ready.append((finding, migration))
     answers = iter(generate_each([m.request for _, m in ready if m.request]))
-    whole: list[tuple[Finding, Migration]] = []
+    whole: list[_Drafted] = []
     for finding, migration in ready:
         answer = next(answers) if migration.request else ()
-        if isinstance(answer, NotGeneratedError):
-            held.append(_held(finding, answer.message))
+        drafted = _drafted(session, finding, migration, answer, _newest_documents(ready))
+        if isinstance(drafted, HeldBack):
+            held.append(drafted)
         else:
-            whole.append((finding, msgspec.structs.replace(migration, generated=answer)))
-    refused = {m.load_key for _, m in ready} - {m.load_key for _, m in whole}
-    cures: list[Cure] = []
-    last_of_load = {m.load_key: at for at, (_, m) in enumerate(whole)}
-    for at, (finding, migration) in enumerate(whole):
-        of_load = [m for _, m in whole if m.load_key == migration.load_key]
-        closes = last_of_load[migration.load_key] == at and migration.load_key not in refused
-        cures.append(_cure(session, finding, migration, of_load, closes=closes))
+            whole.append(drafted)
+    refused = {m.load_key for m in _not_in(whole, ready)}
+    last_of_load = {d.migration.load_key: d for d in whole}
+    cures = []
+    for drafted in whole:
+        key = drafted.migration.load_key
+        of_load = [d for d in whole if d.migration.load_key == key]
+        cures.append(_cure(drafted, of_load, closes=last_of_load[key] is drafted and key not in refused))
     return cures, held
+
+
+class _Drafted(Value):
+    """A migration with its merge step, and what cannot be proved about it."""
+
+    finding: Finding
+    migration: Migration
+    step: RunSql
+    missing: tuple[str, ...]
+
+
+def _drafted(
+    session: Session,
+    finding: Finding,
+    migration: Migration,
+    answer: tuple[str, ...] | NotGeneratedError,
+    newest: Mapping[tuple[str, str], Document],
+) -> _Drafted | HeldBack:
+    if isinstance(answer, NotGeneratedError):
+        return _held(finding, answer.message)
+    made = msgspec.structs.replace(migration, generated=answer)
+    try:
+        if made.is_plain:
+            step = without_ledger_step(session, made)
+        else:
+            step = merge_step(session, made, newest[made.final, made.entry.row.table])
+        return _Drafted(finding=finding, migration=made, step=step, missing=tuple(made.missing_guarantees(session)))
+    except DoctorError as error:
+        return _held(finding, error.message)
+
+
+def _newest_documents(ready: Sequence[tuple[Finding, Migration]]) -> Mapping[tuple[str, str], Document]:
+    """Of loads that wait for the same table, the last one's schema has every column."""
+    return {(m.final, m.entry.row.table): m.document for _, m in ready}
+
+
+def _not_in(whole: Sequence[_Drafted], ready: Sequence[tuple[Finding, Migration]]) -> list[Migration]:
+    """What was ready and could not be drafted: its load is not complete without it."""
+    there = {(d.migration.load_key, d.migration.entry.row.table) for d in whole}
+    return [m for _, m in ready if (m.load_key, m.entry.row.table) not in there]
 
 
 def _migration(
@@ -126,9 +170,7 @@ def _migration(
     )
     if load.package and not is_complete(load.package, entry.row.table):
         return "the load package has data files of this table that never reached staging"
-    document = chain_document(
-        session, database, pipeline, (entry.row.final.dataset, entry.row.schema), load.package
-    )
+    document = chain_document(session, database, pipeline, (entry.row.final.dataset, entry.row.schema), load.package)
     if document is None and load.note != "plain":
         return "no schema of this load was found, neither on this machine nor in _dlt_version"
     return Migration.of(database, pipeline, entry, chain, load, document or {})
@@ -138,17 +180,19 @@ def _held(finding: Finding, reason: str) -> HeldBack:
     return HeldBack(code=finding.code, pipeline=finding.pipeline, message=finding.message, reason=reason)
 
 
-def _cure(
-    session: Session, finding: Finding, migration: Migration, of_load: Sequence[Migration], *, closes: bool
-) -> Cure:
-    missing = tuple(migration.missing_guarantees(session))
-    if migration.is_plain:
-        steps = [without_ledger_step(session, migration)]
-    else:
-        steps = [merge_step(session, migration)]
-        if closes and migration.load.verdict != "false-commit" and _may_record(migration, of_load):
+def _cure(drafted: _Drafted, of_load: Sequence[_Drafted], *, closes: bool) -> Cure:
+    finding, migration = drafted.finding, drafted.migration
+    missing = drafted.missing
+    tables = [d.migration.entry.row.table for d in of_load]
+    steps = [drafted.step]
+    files: tuple[WriteFile | Rename, ...] = ()
+    if closes and not migration.is_plain:
+        if migration.load.verdict != "false-commit" and _may_record(migration, tables):
             steps.append(record_step(migration))
-    files = settle_steps(migration, [m.entry.row.table for m in of_load]) if closes else ()
+        files = settle_steps(migration, tables)
+        unproved = [d.migration.entry.row.table for d in of_load if d.missing and d is not drafted]
+        if unproved and not missing and (len(steps) > 1 or files):
+            missing = (f"it also records the load as complete, and {listed(unproved)} of it cannot be proved",)
     place = relation(migration.entry.row.final.dataset, migration.entry.row.table)
     return Cure(
         code=finding.code,
@@ -162,13 +206,9 @@ def _cure(
     )
 
 
-def _may_record(migration: Migration, of_load: Sequence[Migration]) -> bool:
+def _may_record(migration: Migration, arrived: Collection[str]) -> bool:
     """Recording a load commits its cursor: only when nothing of the load can be missing."""
-    arrived = {m.entry.row.table for m in of_load}
     package: Package | None = migration.load.package
     if package:
-        return all(
-            job.status == "completed" or (job.is_followup and job.table in arrived)
-            for job in package.jobs
-        )
+        return all(job.status == "completed" or (job.is_followup and job.table in arrived) for job in package.jobs)
     return migration.is_whole_schema(arrived)

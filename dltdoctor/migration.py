@@ -1,7 +1,6 @@
 """One chain of staged rows on its way to the final dataset: its facts, its probes and its steps."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
 
 import msgspec
 
@@ -11,8 +10,10 @@ from dltdoctor.steps.step import Probe, Rename, RunSql, TouchedTable, WriteFile
 from dltdoctor.verdict import StagedVerdict
 from dltdoctor.words import count, listed, literal, qualified, quoted, relation
 from dltdoctor.world.dlt_merge import TEMPORARY, MergeRequest, complete_load_statement, create_statements
+from dltdoctor.world.documents import Document
 from dltdoctor.world.job_rows import count_rows
 from dltdoctor.world.job_statements import job_statements
+from dltdoctor.world.plain_merge import Places, create_from_staging, fill_from_staging
 from dltdoctor.world.postgres.session import Session
 from dltdoctor.world.probes import final_probe, loads_probe, newer_rows, plain_probe, staging_probe
 
@@ -31,7 +32,7 @@ class Migration(Value):
     entry: Entry
     chain: tuple[Entry, ...]
     load: StagedVerdict
-    document: dict[str, Any]
+    document: Document
     request: MergeRequest | None = None
     generated: tuple[str, ...] = ()
 
@@ -43,7 +44,7 @@ class Migration(Value):
         entry: Entry,
         chain: tuple[Entry, ...],
         load: StagedVerdict,
-        document: dict[str, Any],
+        document: Document,
     ) -> "Migration":
         made = cls(database=database, pipeline=pipeline, entry=entry, chain=chain, load=load, document=document)
         if made.job_file or made.is_plain:
@@ -145,11 +146,16 @@ def is_complete(package: Package, root: str) -> bool:
     return all(j.status == "completed" for j in chain if not j.is_followup)
 
 
-def merge_step(session: Session, migration: Migration) -> RunSql:
-    """What dlt itself would run for the chain, with what must hold before it runs."""
+def merge_step(session: Session, migration: Migration, newest: Document) -> RunSql:
+    """What dlt itself would run for the chain, with what must hold before it runs.
+
+    Tables that are absent are created as the schema `newest` has them.
+    """
     created: tuple[str, ...] = ()
     if migration.absent:
-        created = create_statements(migration.document, migration.absent, migration.final)
+        made = create_statements(newest, migration.absent, migration.final)
+        # Of several loads for one absent table the first creates it.
+        created = tuple(s.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1) for s in made)
     statements = migration.generated
     if migration.job_file:
         statements = job_statements(migration.job_file, final=migration.final, staging=migration.staging)
@@ -224,41 +230,32 @@ def settle_steps(migration: Migration, arrived: Sequence[str]) -> tuple[WriteFil
 def without_ledger_step(session: Session, migration: Migration) -> RunSql:
     """In a world without dlt's tables: keys that are absent are inserted, values that are NULL filled in."""
     table, final, staging = migration.entry.row.table, migration.final, migration.staging
-    place, source = qualified(final, table), qualified(staging, table)
-    key = migration.entry.table.primary_key
-    staged = migration.database.table(staging, table)
-    held = migration.database.table(final, table)
+    staged, held = migration.database.table(staging, table), migration.database.table(final, table)
     names = [c.name for c in (staged.columns if staged else ()) if held is None or held.has(c.name)]
-    columns = ", ".join(quoted(n) for n in names)
-    probes = (plain_probe(session, staging, table),)
+    key = migration.entry.table.primary_key
+    places = Places(
+        final=qualified(final, table),
+        staging=qualified(staging, table),
+        columns=tuple(names),
+        key=key,
+        strict=frozenset(c.name for t in (staged, held) for c in (t.columns if t else ()) if c.not_null),
+    )
+    where, source = relation(final, table), relation(staging, table)
+    touched = TouchedTable(schema=final, table=table, key=key or tuple(names), created=held is None)
+    probe = staging_probe(session, staging, table)
     if held is None:
         return RunSql(
-            title=f"Create {relation(final, table)} as its staging twin is, with its rows",
-            statements=(
-                f"CREATE TABLE {place} (LIKE {source} INCLUDING ALL)",
-                f"INSERT INTO {place} ({columns}) SELECT {columns} FROM {source}",
-            ),
-            touches=(TouchedTable(schema=final, table=table, key=key or tuple(names), created=True),),
-            before=probes,
+            title=f"Create {where} as its staging twin is, with its rows",
+            statements=create_from_staging(places),
+            touches=(touched,),
+            before=(probe, final_probe(session, migration.database, final, table)),
             locks=((staging, table),),
         )
-    match = " AND ".join(f"f.{quoted(k)} IS NOT DISTINCT FROM s.{quoted(k)}" for k in key or tuple(names))
-    fills = [n for n in names if n not in key]
-    update = (
-        f"UPDATE {place} AS f SET {', '.join(f'{quoted(n)} = coalesce(f.{quoted(n)}, s.{quoted(n)})' for n in fills)}"
-        f" FROM {source} AS s WHERE {match} AND ("
-        + " OR ".join(f"(f.{quoted(n)} IS NULL AND s.{quoted(n)} IS NOT NULL)" for n in fills)
-        + ")"
-    )
-    insert = (
-        f"INSERT INTO {place} ({columns}) SELECT {', '.join(f's.{quoted(n)}' for n in names)} FROM {source} AS s"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {place} AS f WHERE {match})"
-    )
     return RunSql(
-        title=f"Fill NULLs and add absent keys in {relation(final, table)} from {relation(staging, table)}, by {listed(key) or 'all columns'}",
-        statements=(*((update,) if key and fills else ()), insert),
-        touches=(TouchedTable(schema=final, table=table, key=key or tuple(names)),),
-        before=(*probes, plain_probe(session, final, table)),
+        title=f"Fill NULLs and add absent keys in {where} from {source}, by {listed(key) or 'all columns'}",
+        statements=fill_from_staging(places),
+        touches=(touched,),
+        before=(probe, plain_probe(session, final, table)),
         locks=((staging, table), (final, table)),
     )
 

@@ -15,6 +15,7 @@ from dltdoctor.steps.step import FinishLoad, Rename, RunSql, WriteFile
 from dltdoctor.words import count
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.file_steps import carry_out, check_files, is_done, kept_file, take_back
+from dltdoctor.world.finish_load import LoadNotFinishedError
 from dltdoctor.world.postgres.capture import undo_step
 from dltdoctor.world.postgres.writing import Writing, is_recorded, open_writing
 from dltdoctor.world.receipts import Receipts, new_id
@@ -183,24 +184,28 @@ def _record_and_commit(writing: Writing, receipt: Receipt, home: str) -> None:
 
 def _after_database(receipt: Receipt, workshop: Workshop) -> Receipt:
     """Files, then dlt; each file that has its new content already was written before a crash."""
-    done: list[WriteFile | Rename] = []
+    done: set[WriteFile | Rename] = set()
     for step in receipt.plan.steps:
         if isinstance(step, WriteFile | Rename) and not is_done(step):
             workshop.progress(step.title)
             carry_out(step)
-            done.append(step)
-    outcome = ""
-    try:
-        for step in receipt.plan.steps:
-            if isinstance(step, FinishLoad):
-                workshop.progress(step.title)
-                outcome = workshop.finish(step, workshop.progress)
-    except DoctorError as error:
-        for step in reversed(done):
-            take_back(step, receipt)
-        _closed(receipt, workshop, "applied" if receipt.captures else "void", error.message)
-        raise
-    return _closed(receipt, workshop, "applied", outcome)
+            done.add(step)
+    outcome: list[str] = []
+    for cure in receipt.plan.cures:
+        try:
+            outcome += [
+                workshop.finish(step, workshop.progress) for step in cure.steps if isinstance(step, FinishLoad)
+            ]
+        except DoctorError as error:
+            if not (isinstance(error, LoadNotFinishedError) and error.has_moved):
+                # dlt has not begun: what was laid out for it is taken back. Otherwise it is dlt's by now.
+                for step in reversed(cure.steps):
+                    if isinstance(step, WriteFile | Rename) and step in done:
+                        take_back(step, receipt)
+                        done.remove(step)
+            _closed(receipt, workshop, "applied" if receipt.captures or done else "void", error.message)
+            raise
+    return _closed(receipt, workshop, "applied", "; ".join(outcome))
 
 
 def _closed(receipt: Receipt, workshop: Workshop, status: Status, outcome: str) -> Receipt:
@@ -257,4 +262,5 @@ def summary(captures: Sequence[Capture]) -> tuple[str, ...]:
     return tuple(
         f"{c.schema}.{c.table}: {count(c.rows_come, 'row')} written, {count(c.rows_gone, 'row')} replaced or removed"
         for c in captures
+        if c.rows_come or c.rows_gone
     )

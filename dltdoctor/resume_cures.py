@@ -246,7 +246,7 @@ class _Planner:
     def _environ(self, package: Package) -> dict[str, str]:
         """What the source passes as arguments, and where dlt has to end up."""
         state, name = self._pipeline.state, self._pipeline.name.upper()
-        section = (state.destination_name if state else None) or self._config.destination_name
+        section = self._config.destination_name
         route = self._routes.get(package.schema_name) or next(iter(self._routes.values()))
         given: dict[str, str] = {}
         if state and state.dataset_name:

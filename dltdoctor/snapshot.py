@@ -589,7 +589,7 @@ class Unread(Value):
     """Something that could not be read: not the same as nothing being there.
 
     `code` is the check that reports it (DD001 to DD003); `areas` are those that are incomplete for
-    `pipeline` (None: for all).
+    `pipeline` (None: for all). `tables` are the relations of `dataset` whose rows are not known for it.
     """
 
     code: Literal["DD001", "DD002", "DD003", "offline"]
@@ -599,6 +599,7 @@ class Unread(Value):
     areas: tuple[Area, ...]
     pipeline: str | None = None
     dataset: str | None = None
+    tables: tuple[str, ...] = ()
 
 
 class Snapshot(Value):

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from dltdoctor.snapshot import Database, Pipeline
 
+RECORDS = ("_dlt_loads", "_dlt_pipeline_state")
+
 
 def has_loaded(pipeline: Pipeline) -> bool:
     """Its working dir says that a load was completed."""
@@ -17,7 +19,7 @@ def has_loaded(pipeline: Pipeline) -> bool:
 
 def knows(database: Database, pipeline: Pipeline, finals: Iterable[str]) -> bool:
     """Some dataset has a state or a load of the pipeline, or one of its own could not be looked into."""
-    if any(_is_hidden(database, final) for final in finals):
+    if any(_is_hidden(database, final) for final in finals) or any(name in RECORDS for _, name in database.unread):
         return True
     if any(state.pipeline_name == pipeline.name for state in database.states):
         return True

@@ -122,7 +122,10 @@ def _cures(
         held += refused
     if wish.is_open or wish.resume:
         around = resume_cures.Surroundings(
-            ways_in=survey.ways_in, project=project_of(request), environ=request.environ
+            ways_in=survey.ways_in,
+            project=project_of(request),
+            environ=request.environ,
+            follows_last_run=request.project is None,
         )
         made, refused = resume_cures.plan(findings, survey.snapshot, ledger, around)
         cures += made

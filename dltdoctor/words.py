@@ -10,13 +10,7 @@ DSN_VARIABLE = "DLTDOCTOR_DSN"  # instead of --dsn, whose value a list of proces
 
 # pg_get_keywords(), those that cannot stand bare as a name of a table or a column.
 _RESERVED = frozenset(
-    "all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation"
-    " column concurrently constraint create cross current_catalog current_date current_role current_schema current_time"
-    " current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign freeze"
-    " from full grant group having ilike in initially inner intersect into is isnull join lateral leading left like limit"
-    " localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing primary references"
-    " returning right select session_user similar some symmetric table tablesample then to trailing true union unique"
-    " user using variadic verbose when where window with".split()
+    ["all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization", "binary", "both", "case", "cast", "check", "collate", "collation", "column", "concurrently", "constraint", "create", "cross", "current_catalog", "current_date", "current_role", "current_schema", "current_time", "current_timestamp", "current_user", "default", "deferrable", "desc", "distinct", "do", "else", "end", "except", "false", "fetch", "for", "foreign", "freeze", "from", "full", "grant", "group", "having", "ilike", "in", "initially", "inner", "intersect", "into", "is", "isnull", "join", "lateral", "leading", "left", "like", "limit", "localtime", "localtimestamp", "natural", "not", "notnull", "null", "offset", "on", "only", "or", "order", "outer", "overlaps", "placing", "primary", "references", "returning", "right", "select", "session_user", "similar", "some", "symmetric", "table", "tablesample", "then", "to", "trailing", "true", "union", "unique", "user", "using", "variadic", "verbose", "when", "where", "window", "with"]
 )
 
 

@@ -48,15 +48,15 @@ class Case(msgspec.Struct, frozen=True):
 
     def resume(self, cure: Cure, lines: list[str] | None = None) -> Finished:
         """Carry out a cure; what dlt says on the way is added to `lines`."""
-        *files, load = cure.steps
-        for step in files:
+        for step in cure.steps[:-1]:
             carry_out(step)
-        assert isinstance(load, FinishLoad)
+        load = finishing(cure)
         return finish(load, self.secrets(load.pipeline), (lines if lines is not None else []).append)
 
     def secrets(self, pipeline: str) -> dict[str, str]:
         survey = self.survey()
-        database = survey.snapshot.catalog.database(pipeline)
+        database = survey.snapshot.catalog.database(pipeline) if survey.snapshot.catalog else None
+        assert database
         way_in = survey.ways_in[database.target.key]
         return credentials_environ(pipeline, None, way_in, database.target, {})
 
@@ -96,6 +96,13 @@ def carry_out(step: Step) -> None:
         path.unlink()
     else:
         raise TypeError(step)
+
+
+def finishing(cure: Cure) -> FinishLoad:
+    """The last step, which is dlt's."""
+    step = cure.steps[-1]
+    assert isinstance(step, FinishLoad)
+    return step
 
 
 def kinds(cure: Cure) -> list[str]:

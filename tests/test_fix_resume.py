@@ -12,7 +12,7 @@ from dltdoctor.errors import RefusedError
 from dltdoctor.world.finish_load import LoadNotFinishedError, finish
 from tests.captured import world as captured
 from tests.real import SHOP, RealWorld
-from tests.resuming import Case, kinds
+from tests.resuming import Case, finishing, kinds
 from tests.worlds import digest_database, digest_tree, run_pipeline
 
 DENY = "REVOKE DELETE ON shop.orders FROM CURRENT_USER"
@@ -83,11 +83,11 @@ def test_a_captured_load_is_finished(version: str, name: str, tmp_path: Path, lo
     assert (digest_tree(case.project.parent), digest_database(loader_database)) == before
     assert (held, cure.safety, cure.pipeline) == ([], "safe", "sales")
     assert kinds(cure) == ["FinishLoad"]
-    assert ("newer than the dlt that wrote" in cure.steps[0].note) == (version not in ("1.30.0", "1.31.0"))
+    assert ("newer than the dlt that wrote" in finishing(cure).note) == (version not in ("1.30.0", "1.31.0"))
 
     done = case.resume(cure)
 
-    assert done.load_ids == (cure.steps[0].load_id,)
+    assert done.load_ids == (finishing(cure).load_id,)
     assert case.codes() == set()
     assert case.plan() == ([], [])
     again = run_pipeline(
@@ -119,7 +119,7 @@ def test_staging_that_another_pipeline_has_used_is_filled_again(world: RealWorld
     (cure,), held = case.plan()
     assert held == []
     assert kinds(cure) == ["Rename", "Rename", "WriteFile", "Rename", "FinishLoad"]
-    assert "orders staged again from the package's files" in cure.steps[-1].note
+    assert "orders staged again from the package's files" in finishing(cure).note
 
     case.resume(cure)
 
@@ -158,7 +158,7 @@ def test_a_process_that_died_while_it_staged(world: RealWorld) -> None:
     case = Case.of(world)
     (cure,), held = case.plan()
     assert held == []
-    assert "orders staged again" in cure.steps[-1].note
+    assert "orders staged again" in finishing(cure).note
     case.resume(cure)
     assert case.codes() == set()
     assert case.column("shop.orders", "id") == list(range(3, 9))
@@ -176,7 +176,7 @@ def test_a_committed_append_is_not_loaded_twice(world: RealWorld, *, is_wedged: 
     assert held == []
     assert kinds(cure)[:1] == ["Rename"]
     assert set(kinds(cure)) == {"Rename", "FinishLoad"}
-    assert "that the database has committed counted as done" in cure.steps[-1].note
+    assert "that the database has committed counted as done" in finishing(cure).note
 
     case.resume(cure)
 
@@ -242,7 +242,7 @@ def test_several_pending_loads_are_finished_in_order(stopped: Case) -> None:
     stopped.age()
     (cure,), held = stopped.plan()
     assert held == []
-    assert "dlt loads all 2 pending packages, oldest first" in cure.steps[-1].note
+    assert "dlt loads all 2 pending packages, oldest first" in finishing(cure).note
     assert len(stopped.resume(cure).load_ids) == 2
     assert stopped.codes() == set()
     assert stopped.column("shop.orders", "id") == list(range(1, 10))
@@ -282,7 +282,7 @@ database = "nothing"
     monkeypatch.setenv("DATASET_NAME", "bare")
     monkeypatch.setenv("REFRESH", "drop_sources")
     monkeypatch.setenv("DEV_MODE", "true")
-    done = finish(cure.steps[-1], secrets)
+    done = finish(finishing(cure), secrets)
     assert len(done.load_ids) == 1
     assert stopped.column("shop.orders", "id") == [1, 2, 3, 4, 5, 6]
     assert '"dataset_name":"shop"' in (stopped.pipelines_dir / "sales/state.json").read_text()
@@ -293,7 +293,7 @@ def test_dlt_would_load_elsewhere(stopped: Case) -> None:
     stopped.configure(config='[destination.postgres]\nstaging_dataset_name_layout = "other_%s"\n')
     before = _contents(stopped.pipelines_dir)
     with pytest.raises(RefusedError, match="the staging dataset other_shop, and not shop_staging"):
-        finish(cure.steps[-1], stopped.secrets("sales"))
+        finish(finishing(cure), stopped.secrets("sales"))
     assert _contents(stopped.pipelines_dir) == before
 
 
@@ -321,7 +321,7 @@ def test_ctrl_c_waits_for_dlt(stopped: Case) -> None:
     thread.start()
     locked.wait()
     with pytest.raises(KeyboardInterrupt):
-        finish(cure.steps[-1], secrets, lines.append)
+        finish(finishing(cure), secrets, lines.append)
     thread.join()
     assert "dlt ends what it has begun" in lines
     assert stopped.column("shop.orders", "id") == [1, 2, 3, 4, 5, 6]

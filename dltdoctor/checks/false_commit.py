@@ -1,7 +1,8 @@
 """dlt recorded the load as done, and its rows never left staging.
 
 Before 1.0 dlt did not raise when a job failed (`raise_on_failed_jobs` was off, and still can be switched
-off): it wrote the row into `_dlt_loads` and went on.
+off): it wrote the row into `_dlt_loads` and went on. Where a newer dlt wrote the dataset and no load package
+tells what happened, it is only a remark: the rows were most likely deleted by hand.
 
 *Why it matters.* The ledger says that all is well. Readers see old rows, and the next load truncates
 the staged ones.

@@ -79,6 +79,7 @@ def read_destination(
             ended_loads=read_load_rows(session, relations.tables, ended_loads),
             states=own.states,
             stored_schemas=own.stored_schemas,
+            unread=_unread_tables(own.unread),
         )
         elsewhere = _strangers(known, database) if only_acquaintances else ()
         acquainted = [each for each in known if each.pipeline.name not in elsewhere]
@@ -128,13 +129,20 @@ def read_destination(
             )
     needed = finals | {way.examined_staging for way in ways if way.examined_staging}
     hidden = relations.hidden(session.role, needed)
+    unread = _unread_tables((*own.unread, *staged_unread))
     return Reading(
-        database=msgspec.structs.replace(database, staged=staged, counts=counts, nulls=nulls, activity=activity),
+        database=msgspec.structs.replace(
+            database, staged=staged, counts=counts, nulls=nulls, activity=activity, unread=unread
+        ),
         known=tuple(everybody),
         routes=ways,
         unread=(*hidden, *own.unread, *staged_unread, *(_left_out(name, key) for name in elsewhere)),
         elsewhere=elsewhere,
     )
+
+
+def _unread_tables(unread: Iterable[Unread]) -> frozenset[tuple[str, str]]:
+    return frozenset((part.dataset, name) for part in unread if part.dataset for name in part.tables)
 
 
 def _strangers(known: Sequence[Known], database: Database) -> tuple[str, ...]:

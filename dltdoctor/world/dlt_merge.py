@@ -58,7 +58,7 @@ class _Answer(msgspec.Struct):
 
 
 def generate(request: MergeRequest, *, python: str = sys.executable) -> tuple[str, ...]:
-    """dlt's statements for one chain, in order, one line each, without a semicolon at the end."""
+    """The statements for one chain, in order, one line each, without a semicolon at the end."""
     return generate_all([request], python=python)[0]
 
 
@@ -91,7 +91,7 @@ def create_statements(
     create_indexes: bool = True,
     python: str = sys.executable,
 ) -> tuple[str, ...]:
-    """dlt's own CREATE TABLE of each table, in order; `create_indexes` as dlt's setting of that name."""
+    """The CREATE TABLE that dlt writes for each table, in order; `create_indexes` as dlt's setting of that name."""
     names = _StandIns.outside_of(document)
     payload = {
         "kind": "create",
@@ -123,20 +123,20 @@ def complete_load_statement(
     table: str = "_dlt_loads",
 ) -> str:
     """The row that dlt's `complete_load` writes, in the columns that the table has; now is when it runs."""
-    from psycopg.sql import SQL, Identifier, Literal as SqlLiteral  # noqa: PLC0415 - not before it is wanted
+    from psycopg import sql  # noqa: PLC0415 - not before it is wanted
 
     values = {
-        "load_id": SqlLiteral(load_id),
-        "schema_name": SqlLiteral(schema_name),
-        "status": SqlLiteral(0),
-        "inserted_at": SQL("now()"),
-        "schema_version_hash": SqlLiteral(schema_version_hash),
+        "load_id": sql.Literal(load_id),
+        "schema_name": sql.Literal(schema_name),
+        "status": sql.Literal(0),
+        "inserted_at": sql.SQL("now()"),
+        "schema_version_hash": sql.Literal(schema_version_hash),
     }
     known = [column for column in columns if column.lower() in values]
-    statement = SQL("INSERT INTO {}({}) VALUES({})").format(
-        Identifier(final, table),
-        SQL(", ").join(map(Identifier, known)),
-        SQL(", ").join(values[column.lower()] for column in known),
+    statement = sql.SQL("INSERT INTO {}({}) VALUES({})").format(
+        sql.Identifier(final, table),
+        sql.SQL(", ").join(map(sql.Identifier, known)),
+        sql.SQL(", ").join(values[column.lower()] for column in known),
     )
     return statement.as_string(None)
 

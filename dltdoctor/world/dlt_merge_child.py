@@ -74,7 +74,7 @@ def create_statements(request: Document) -> list[str]:
 
 
 def _client(request: Document) -> Any:
-    """dlt's Postgres client for the schema; it does not connect."""
+    """The Postgres client of dlt for the schema; it does not connect."""
     from dlt.common.schema import Schema  # noqa: PLC0415
     from dlt.destinations import postgres  # noqa: PLC0415
 
@@ -120,7 +120,7 @@ def _replace_statements(chain: list[Document], client: Any, strategy: str) -> li
 
 
 def _merge_job(suffix: str, root: Document, escape: Callable[[str], str]) -> Any:
-    """dlt's generator, with names that are right whatever they hold.
+    """The generator of dlt, with names that are right whatever they hold.
 
     Temporary tables, which dlt names unquoted after the table and with a random part, get names that
     need no quotes and are the same each time. A column of dedup_sort, unquoted until 1.27, is quoted.
@@ -150,16 +150,19 @@ def _merge_job(suffix: str, root: Document, escape: Callable[[str], str]) -> Any
 
 
 def _stand_in_for_psycopg2() -> None:
-    """dlt's client imports psycopg2 only to connect; dltdoctor itself does not need it."""
+    """What dlt's client imports only to connect; dltdoctor itself does not need it."""
     if importlib.util.find_spec("psycopg2"):
         return
-    package, composing = types.ModuleType("psycopg2"), types.ModuleType("psycopg2.sql")
-    for name in ("SQL", "Composed", "Composable", "Identifier", "Literal"):
-        setattr(composing, name, type(name, (), {}))
-    for name in ("connection", "Error"):
-        setattr(package, name, type(name, (Exception,), {}))
-    package.sql = composing  # type: ignore[attr-defined]
-    sys.modules.update({"psycopg2": package, "psycopg2.sql": composing})
+    for name in ("psycopg2", "psycopg2.sql", "psycopg2.errors", "psycopg2.extensions"):
+        module = types.ModuleType(name)
+        module.__getattr__ = _any_class  # type: ignore[method-assign]
+        sys.modules[name] = module
+
+
+def _any_class(name: str) -> type:
+    if name.startswith("_"):
+        raise AttributeError(name)
+    return type(name, (Exception,), {})
 
 
 if __name__ == "__main__":

@@ -37,10 +37,13 @@ class Case(Value):
 
 
 class Answer(Value):
-    """Final and staging dataset as dlt normalises them, or the name of the exception it raised."""
+    """Final and staging dataset as dlt normalises them, or the name of the exception it raised.
+
+    `dev_mode` is None when this version of dlt could not be asked.
+    """
 
     names: tuple[tuple[str, str], ...] = ()
-    dev_mode: bool = False
+    dev_mode: bool | None = False
     error: str | None = None
 
 
@@ -122,7 +125,7 @@ def _answers(output: str, expected: int) -> tuple[Answer, ...]:
     return tuple(
         Answer(
             names=tuple((final, staging) for final, staging in one.get("names", ())),
-            dev_mode=bool(one.get("dev_mode")),
+            dev_mode=one.get("dev_mode"),
             error=one.get("error"),
         )
         for one in found

@@ -69,8 +69,8 @@ def _destination(case: Answer) -> Answer:
     return {"names": names}
 
 
-def _dev_mode(case: Answer) -> bool:
-    """What dlt.pipeline() would resolve; called itself, it would create the working dir."""
+def _dev_mode(case: Answer) -> bool | None:
+    """What dlt.pipeline() would resolve; called itself, it would create the working dir. None: dlt is too old."""
     import dlt  # noqa: PLC0415
     from dlt.common.configuration import with_config  # noqa: PLC0415
     from dlt.common.configuration.inject import last_config  # noqa: PLC0415
@@ -79,6 +79,8 @@ def _dev_mode(case: Answer) -> bool:
     def resolved(*_: Any, injection_kwargs: Any = None, **kwargs: Any) -> Any:  # noqa: ARG001 - dlt passes it
         return last_config(**kwargs)
 
+    if "section_arg_name" not in inspect.signature(with_config).parameters:
+        return None
     resolved.__signature__ = inspect.signature(inspect.unwrap(dlt.pipeline))  # type: ignore[attr-defined]
     ask = with_config(resolved, spec=PipelineConfiguration, sections=("pipelines",), section_arg_name="pipeline_name")
     config = ask(case["pipeline"], **case["arguments"])

@@ -10,7 +10,7 @@ import tomllib
 from typing import Any, NamedTuple
 
 from dltdoctor.errors import RefusedError
-from dltdoctor.world.toml_lines import Path, _Scan
+from dltdoctor.world.toml_lines import Path, Scan
 
 Keys = tuple[str, ...]
 
@@ -27,7 +27,7 @@ class _Pair(NamedTuple):
     inline: bool
 
 
-class _Spans(_Scan):
+class _Spans(Scan):
     """A scan that also remembers where pairs and headers begin and end."""
 
     def __init__(self, text: str) -> None:

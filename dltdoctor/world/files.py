@@ -5,6 +5,7 @@ Every refusal is an `UnreadableError` with one clear reason.
 
 import os
 import stat
+import time
 
 from dltdoctor.world.documents import MEGABYTE, document_of
 from dltdoctor.world.unreadable import UnreadableError, refused
@@ -14,6 +15,11 @@ MAX_SCHEMA = 128 * MEGABYTE
 MAX_TRACE = 32 * MEGABYTE
 MAX_ERROR_TEXT = 4 * MEGABYTE
 MAX_MARKER = 4096
+
+# dlt writes a package's files in place, so a running pipeline may leave half of one for a moment.
+JUST_NOW = 2.0
+TRIES = 4
+PAUSE = 0.05
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -41,7 +47,14 @@ def read_head(path: str, *, size: int) -> bytes:
 
 
 def read_document(path: str, *, limit: int = MAX_STATE) -> dict[str, object]:
-    """The JSON object in the file."""
+    """The JSON object in the file; one that seems to be half written right now is read again."""
+    for _ in range(TRIES):
+        try:
+            return document_of(read_bytes(path, limit=limit), path)
+        except UnreadableError:
+            if not _is_being_written(path):
+                raise
+            time.sleep(PAUSE)
     return document_of(read_bytes(path, limit=limit), path)
 
 
@@ -71,6 +84,14 @@ def is_missing(path: str) -> bool:
     except OSError:
         return False
     return False
+
+
+def _is_being_written(path: str) -> bool:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and abs(time.time() - status.st_mtime) < JUST_NOW
 
 
 def _regular(path: str, status: os.stat_result) -> int:

@@ -241,12 +241,11 @@ def _secrets(secrets_environ: Mapping[str, str]) -> Collection[str]:
     return [v for k, v in secrets_environ.items() if k.endswith(("__PASSWORD", "__CREDENTIALS"))]
 
 
-def _listing(step: FinishLoad) -> list[tuple[str, float]]:
-    """Every file that dlt would move, with its time."""
+def _listing(step: FinishLoad) -> set[str]:
+    """The files of every package: dlt notes how far it is by where they stand."""
     top = os.path.join(step.pipelines_dir, step.pipeline)
     places = (os.path.join(top, "load"), os.path.join(top, "normalize"))
-    files = (os.path.join(at, name) for place in places for at, _, names in os.walk(place) for name in names)
-    return sorted((path, os.stat(path).st_mtime) for path in files if os.path.exists(path))
+    return {os.path.join(at, name) for place in places for at, _, names in os.walk(place) for name in names}
 
 
 def _failure(step: FinishLoad, said: str, *, has_moved: bool) -> LoadNotFinishedError:

@@ -20,9 +20,7 @@ _TEMPORARY = ("temp", "temporary")
 _HINT = "dltdoctor does not run it. dlt's generator can write the statements anew from the package's schema."
 
 
-def job_statements(
-    path: str, *, final: str, staging: str, tables: Sequence[str] | None = None
-) -> tuple[str, ...]:
+def job_statements(path: str, *, final: str, staging: str, tables: Sequence[str] | None = None) -> tuple[str, ...]:
     """The statements of the `.sql` file, in order, one line each, without a semicolon at the end.
 
     Raises `UnreadableError` when it cannot be read, `RefusedError` when it names another schema than

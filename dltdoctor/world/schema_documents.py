@@ -118,7 +118,7 @@ def _plain_column(column: Column, *, is_key: bool) -> dict[str, object]:
 
 
 def _data_type(postgres: str) -> dict[str, object]:
-    """dlt's data type for a type as format_type() spells it; text for one that dlt does not have."""
+    """The data type of dlt for a type as format_type() spells it; text for one that dlt does not have."""
     found = _TYPE.fullmatch(postgres)
     name = found["name"] if found else ""
     data_type = _DATA_TYPES.get(name)

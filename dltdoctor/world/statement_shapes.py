@@ -11,9 +11,12 @@ from dltdoctor.snapshot import Value
 from dltdoctor.world.sql_tokens import Token, UnknownSqlError, quoted, split, tokens
 
 _KEYWORDS = frozenset(
-    "all alter and as asc by case concat create delete desc distinct drop else end exists false from if in including "
-    "insert into is like matched merge not null on or order over partition row_number schema select set table temp "
-    "temporary then true truncate update using values when where".split()
+    {
+        *("create", "temp", "temporary", "table", "as", "drop", "if", "exists", "alter", "set", "schema", "truncate"),
+        *("like", "including", "all", "delete", "insert", "into", "values", "update", "merge", "using", "on", "when"),
+        *("matched", "then", "select", "from", "where", "and", "or", "not", "in", "is", "null", "distinct", "true"),
+        *("false", "case", "else", "end", "row_number", "over", "partition", "order", "by", "asc", "desc", "concat"),
+    }
 )
 _ALIASES = frozenset({"d", "s", "_dlt_dedup_rn", "_dlt_dedup_numbered"})
 _SIGNS = frozenset({"=", "<>", "!=", ".", ",", "(", ")", "*"})

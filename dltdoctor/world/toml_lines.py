@@ -20,10 +20,10 @@ _BARE = re.compile(r"[^,\]}\r\n#]*")
 
 def key_lines(text: str) -> dict[Path, int]:
     """The 1-based line of every key and table; an array's elements are numbered from 0."""
-    return _Scan(text).run()
+    return Scan(text).run()
 
 
-class _Scan:
+class Scan:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0

@@ -49,7 +49,7 @@ def read_catalog(session: Session) -> Relations:
     tables: dict[tuple[str, str], Table] = {}
     torn: list[tuple[str, str]] = []
     for schema, name, kind, owner, estimate, readable, row_key, number, lines in session.stream(load_query("tables")):
-        found = columns.of(lines)
+        found = columns[lines]
         if len(found) != number:
             torn.append((schema, name))
         tables[schema, name] = Table(
@@ -70,21 +70,26 @@ def read_catalog(session: Session) -> Relations:
     return Relations(schemas=schemas, tables=dict(sorted(tables.items())), views=tuple(views))
 
 
-class _Columns(dict[str, Column]):
-    """Columns by the line that describes them: staging repeats final, and every table repeats `_dlt_id`."""
+class _Columns(dict[str | None, tuple[Column, ...]]):
+    """Columns by the lines that describe them: staging repeats final, and every table repeats `_dlt_id`."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__({None: ()})
+        self._columns: dict[str, Column] = {}
         self._types: dict[str, str] = {}
 
-    def of(self, lines: str | None) -> tuple[Column, ...]:
-        return tuple(map(self.__getitem__, lines.split("\n"))) if lines else ()
-
-    def __missing__(self, line: str) -> Column:
-        type_name, _, name = line.partition("\t")
-        shared = self._types.setdefault(type_name, type_name)
-        column = self[line] = Column(name=name[1:], type=shared, not_null=name[:1] == "!")
-        return column
+    def __missing__(self, lines: str) -> tuple[Column, ...]:
+        known, types = self._columns, self._types
+        found = []
+        for line in lines.split("\n"):
+            column = known.get(line)
+            if column is None:
+                type_name, _, name = line.partition("\t")
+                shared = types.setdefault(type_name, type_name)
+                column = known[line] = Column(name=name[1:], type=shared, not_null=name[:1] == "!")
+            found.append(column)
+        self[lines] = columns = tuple(found)
+        return columns
 
 
 def _with_columns(session: Session, table: Table) -> Table:

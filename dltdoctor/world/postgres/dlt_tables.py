@@ -7,6 +7,8 @@ other columns than dlt's are left alone.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from dltdoctor.errors import CouldNotLookError
 from dltdoctor.snapshot import LoadRow, LoadSummary, Schema, State, StateRow, Table, Unread, Value
 from dltdoctor.world.postgres.batches import read_parts
@@ -128,7 +130,8 @@ def _read(session: Session, parts: "Sequence[Composed]", own: Sequence[Table], u
     reading = read_parts(session, parts)
     for i, failure in reading.failures.items():
         table = own[i]
-        unread.append(failure.unread(f"{table.schema}.{table.name}", "catalog", "ledger", dataset=table.schema))
+        part = failure.unread(f"{table.schema}.{table.name}", "catalog", "ledger", dataset=table.schema)
+        unread.append(msgspec.structs.replace(part, tables=(table.name,)))
     return sorted(reading.rows, key=lambda row: int(row[0]))
 
 

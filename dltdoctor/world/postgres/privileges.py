@@ -68,7 +68,9 @@ def _lacking(
     for schema in dict.fromkeys(creates):
         if _is_refused(connection, "has_schema_privilege(to_regnamespace(%s)::oid, 'CREATE')", identifier(schema)):
             yield ("CREATE",), f"SCHEMA {identifier(schema)}"
-    temporary = any(s.lower().startswith(("create temp", "create temporary")) for step in steps for s in step.statements)
+    temporary = any(
+        s.lower().startswith(("create temp", "create temporary")) for step in steps for s in step.statements
+    )
     if temporary and _is_refused(connection, "has_database_privilege(%s, 'TEMP')", connection.info.dbname):
         yield ("TEMPORARY",), f"DATABASE {identifier(connection.info.dbname)}"
 

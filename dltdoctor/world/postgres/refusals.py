@@ -40,7 +40,11 @@ def _violation(error: "psycopg.Error", doing: str, offending: int | None) -> Ref
     diagnostics = error.diag
     place = relation(diagnostics.schema_name or "", diagnostics.table_name) if diagnostics.table_name else ""
     kind = _KINDS.get(error.sqlstate or "", "")
-    what = f"constraint {diagnostics.constraint_name}" if diagnostics.constraint_name else f"column {diagnostics.column_name}"
+    what = (
+        f"constraint {diagnostics.constraint_name}"
+        if diagnostics.constraint_name
+        else f"column {diagnostics.column_name}"
+    )
     who = "staged rows violate" if offending is None else f"{count(offending, 'staged row')} violate"
     return RefusedError(
         f"{who}{'s' if offending == 1 else ''} the {kind} {what} of {place}{doing}",

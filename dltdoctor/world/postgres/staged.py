@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from dltdoctor.snapshot import StagedLoad, Table, Unread
 from dltdoctor.world.postgres.batches import BATCH, Progress, read_parts
 from dltdoctor.world.postgres.dlt_tables import LOADS, own_tables
@@ -222,4 +224,5 @@ def _unread(failures: Failures) -> Iterator[Unread]:
     for (dataset, _), names in groups.items():
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         what = ", ".join(f"{dataset}.{name}" for name in names[:_NAMED]) + more
-        yield failures[dataset, names[0]].unread(what, "catalog", "ledger", dataset=dataset)
+        unread = failures[dataset, names[0]].unread(what, "catalog", "ledger", dataset=dataset)
+        yield msgspec.structs.replace(unread, tables=tuple(names))
