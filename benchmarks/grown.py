@@ -21,9 +21,9 @@ COLUMNS_A_TABLE = 23
 BATCH = 50  # statements in one transaction: each table costs the server a lock
 
 
-def grow(shop: Shop, tables: int, *, there: int = 0) -> None:
-    """Make it `tables` data tables in all, each with its rows, after it has been made `there` before."""
-    numbers = range(max(there // TABLES_A_PAIR, 1), tables // TABLES_A_PAIR)
+def grow(shop: Shop, tables: int) -> None:
+    """Make it `tables` data tables in all, each with its rows."""
+    numbers = range(1, tables // TABLES_A_PAIR)
     with shop.connect() as connection:
         originals = [(d, t, _columns(connection, d, t)) for d in DATASETS for t in PAIR]
         for start in range(0, len(numbers), BATCH):

@@ -1,4 +1,4 @@
-"""Costs of whole processes, as the kernel counts them, and races of two programs."""
+"""Costs of whole processes, as the kernel counts them, and races of several programs."""
 
 import statistics
 import subprocess
@@ -30,20 +30,18 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     cwd: Path
 
 
-def race(ours: Program, rival: Program | None = None, *, rounds: int) -> tuple[Cost, Cost | None]:
-    """The medians of both, run in turns so that the machine's moods meet both alike.
+def race(*programs: Program, rounds: int) -> list[Cost]:
+    """The medians of each, run in turns so that the machine's moods meet all alike.
 
     One run of each goes before, uncounted: it warms the caches and writes the .pyc files. A single
     round goes without: nobody judges by it.
     """
-    programs = [ours, rival] if rival else [ours]
     taken: list[list[Cost]] = [[] for _ in programs]
     warming = int(rounds > 1)
     for _ in range(warming + rounds):
         for program, costs in zip(programs, taken, strict=True):
             costs.append(run(program))
-    medians = [median(costs[warming:]) for costs in taken]
-    return medians[0], medians[1] if rival else None
+    return [median(costs[warming:]) for costs in taken]
 
 
 def median(costs: Sequence[Cost]) -> Cost:

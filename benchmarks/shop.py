@@ -35,14 +35,15 @@ class Shop(msgspec.Struct, frozen=True):
     def program(self, *command: str) -> Program:
         """A command that finds the project by its directory, and the database by dlt's secrets or `PG*`."""
         login = self.stage.login
-        libpq = {
+        own = {
             "PGHOST": login.host,
             "PGPORT": str(login.port),
             "PGDATABASE": login.database,
             "PGUSER": login.username,
             "PGPASSWORD": login.password,
+            "DLTDOCTOR_TRACEBACK": "1",
         }
-        return Program(command=command, environ=self.stage.environ | libpq, cwd=self.stage.project)
+        return Program(command=command, environ=self.stage.environ | own, cwd=self.stage.project)
 
     def connect(self) -> psycopg.Connection:
         return psycopg.connect(self.stage.login.dsn, autocommit=True)

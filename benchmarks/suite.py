@@ -1,6 +1,6 @@
 """Every figure: what is run, against which rival, and the bound it is to keep."""
 
-import itertools
+import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -51,8 +51,13 @@ def measure(admin_dsn: str, sizes: Sizes, progress: Callable[[str], None]) -> It
     with open_shop(admin_dsn, rows=sizes.rows, days=sizes.days) as shop:
         progress(f"{sizes.pipelines:,} pipelines")
         yield from _many_pipelines(shop, sizes)
-    with open_shop(admin_dsn, rows=5, days=sizes.days) as shop:
-        yield from _many_tables(shop, sizes, progress)
+    with contextlib.ExitStack() as stack:
+        shops: list[Shop] = []
+        for tables in sizes.tables:
+            progress(f"{tables:,} tables")
+            shops.append(stack.enter_context(open_shop(admin_dsn, rows=5, days=sizes.days)))
+            grow(shops[-1], tables)
+        yield from _many_tables(shops, sizes)
 
 
 def _start_up(shop: Shop, sizes: Sizes) -> Iterator[Figure]:
@@ -85,61 +90,39 @@ def _one_pipeline(shop: Shop, sizes: Sizes) -> Figure:
 
 
 def _many_packages(shop: Shop, sizes: Sizes) -> Figure:
-    ours, _ = race(_diagnose(shop, NAME), rounds=sizes.slow_rounds)
+    (ours,) = race(_diagnose(shop, NAME), rounds=sizes.slow_rounds)
     return Figure(what=f"the same with {sizes.packages:,} load packages", ours=ours, most_seconds=2.0)
 
 
 def _many_pipelines(shop: Shop, sizes: Sizes) -> Iterator[Figure]:
-    alone, _ = race(_diagnose(shop), rounds=sizes.slow_rounds)
+    (alone,) = race(_diagnose(shop), rounds=sizes.slow_rounds)
     add_pipelines(shop, sizes.pipelines)
-    ours, _ = race(_diagnose(shop), rounds=sizes.slow_rounds)
+    (ours,) = race(_diagnose(shop), rounds=sizes.slow_rounds)
     each = 1000 * (ours.seconds - alone.seconds) / (sizes.pipelines - 1)
     yield Figure(what=f"`dltdoctor diagnose`, {sizes.pipelines:,} pipelines ({each:.1f} ms each)", ours=ours)
 
 
-def _many_tables(shop: Shop, sizes: Sizes, progress: Callable[[str], None]) -> Iterator[Figure]:
-    read: list[Cost] = []
-    diagnosed: list[Cost] = []
-    for there, tables in itertools.pairwise((0, *sizes.tables)):
-        progress(f"{tables:,} tables: making them")
-        grow(shop, tables, there=there)
-        progress(f"{tables:,} tables: measuring")
-        is_last = tables == sizes.tables[-1]
-        for figure in _catalog(shop, tables, sizes, is_last=is_last):
-            yield figure
-        read.append(figure.ours)
-        cost, _ = race(_diagnose(shop, NAME), rounds=sizes.slow_rounds)
-        diagnosed.append(cost)
-        yield Figure(
-            what=f"`dltdoctor diagnose NAME`, {tables:,} tables with rows",
-            ours=cost,
-            most_memory=200 if is_last else None,
-        )
-    yield _linear("reading the catalog", read, sizes.tables)
-    yield _linear("`dltdoctor diagnose`", diagnosed, sizes.tables)
-
-
-def _catalog(shop: Shop, tables: int, sizes: Sizes, *, is_last: bool) -> Iterator[Figure]:
-    """The bounds are for the largest size; below it the start of Python weighs more than the reading."""
+def _many_tables(shops: Sequence[Shop], sizes: Sizes) -> Iterator[Figure]:
+    """The bounds are for the largest; of a small catalog, the start of Python is most."""
+    largest, tables = shops[-1], sizes.tables[-1]
     name = f"catalog of {tables:,} tables, {tables * COLUMNS_A_TABLE:,} columns"
-    if is_last:
-        yield _against_sqlalchemy(shop, name, sizes)
-    psql = shop.program("psql", "-X", "-q", "-A", "-t", "-o", "/dev/null", "-c", COLUMNS)
-    ours, theirs = race(_reader(shop, "dltdoctor"), psql, rounds=sizes.slow_rounds)
-    yield Figure(
-        what=name,
-        ours=ours,
-        rival=theirs,
-        rival_name="psql",
-        most_ratio=1.5 if is_last else None,
-        most_memory=200 if is_last else None,
-    )
+    psql = largest.program("psql", "-X", "-q", "-A", "-t", "-o", "/dev/null", "-c", COLUMNS)
+    ours, theirs = race(_reader(largest, "dltdoctor"), psql, rounds=sizes.rounds)
+    yield Figure(what=name, ours=ours, rival=theirs, rival_name="psql", most_ratio=1.5, most_memory=200)
+    ours, theirs = race(_reader(largest, "dltdoctor"), _reader(largest, "sqlalchemy"), rounds=min(sizes.slow_rounds, 3))
+    yield Figure(what=name, ours=ours, rival=theirs, rival_name="SQLAlchemy's Inspector", most_ratio=0.15)
+    costs = race(*(_reader(shop, "dltdoctor") for shop in shops), rounds=sizes.slow_rounds)
+    yield from _sizes("catalog", costs, sizes.tables)
+    costs = race(*(_diagnose(shop, NAME) for shop in shops), rounds=sizes.slow_rounds)
+    yield from _sizes("`dltdoctor diagnose NAME`", costs, sizes.tables)
 
 
-def _against_sqlalchemy(shop: Shop, name: str, sizes: Sizes) -> Figure:
-    rounds = min(sizes.slow_rounds, 3)
-    ours, theirs = race(_reader(shop, "dltdoctor"), _reader(shop, "sqlalchemy"), rounds=rounds)
-    return Figure(what=name, ours=ours, rival=theirs, rival_name="SQLAlchemy's Inspector", most_ratio=0.15)
+def _sizes(what: str, costs: Sequence[Cost], tables: Sequence[int]) -> Iterator[Figure]:
+    """One figure a size, and for the largest its bound; then whether the cost is linear."""
+    for cost, number in zip(costs, tables, strict=True):
+        most = 200 if number == tables[-1] else None
+        yield Figure(what=f"{what}, {number:,} tables", ours=cost, most_memory=most)
+    yield _linear(what, costs, tables)
 
 
 def _linear(what: str, costs: Sequence[Cost], tables: Sequence[int]) -> Figure:

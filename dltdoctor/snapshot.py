@@ -510,7 +510,8 @@ class Activity(Value):
 class Database(Value):
     """Everything that was read from one database, at one moment (`read_at`, server clock).
 
-    `ended_loads` are the `_dlt_loads` rows of the loads that are known to be over.
+    `ended_loads` are the `_dlt_loads` rows of the loads that are known to be over. `unread` are relations,
+    as (schema, name), whose rows could not be read, e.g. because another session holds a lock.
     """
 
     target: Target
@@ -528,6 +529,7 @@ class Database(Value):
     nulls: tuple[NullCount, ...] = ()
     views: tuple[ViewReference, ...] = ()
     activity: Activity = Activity()
+    unread: frozenset[tuple[str, str]] = frozenset()
 
     def table(self, schema: str, name: str) -> Table | None:
         return self.tables.get((schema, name))

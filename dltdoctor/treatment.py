@@ -97,7 +97,7 @@ def _examined(request: Request, wish: Wish, progress: Progress) -> tuple[Survey,
     if names:
         unknown = names - {p.name for p in snapshot.pipelines}
         if unknown:
-            raise UsageError(f"there is no pipeline {sorted(unknown)[0]!r}", "dltdoctor diagnose lists them.")
+            raise UsageError(f"there is no pipeline {min(unknown)!r}", "dltdoctor diagnose lists them.")
         findings = tuple(f for f in findings if f.pipeline in names or (f.pipeline is None and f.dataset in datasets))
     return survey, snapshot, ledger, findings
 

@@ -11,7 +11,7 @@ from dltdoctor.diagnosis import Diagnosis
 from dltdoctor.doctor import BLIND, chosen, examined
 from dltdoctor.errors import CouldNotLookError, LoadNotVerifiedError, UsageError
 from dltdoctor.finding import Finding, Severity
-from dltdoctor.snapshot import Package, Pipeline, Snapshot, Value
+from dltdoctor.snapshot import Database, Package, Snapshot, Value
 from dltdoctor.words import count, listed, moment, relation
 from dltdoctor.world.live import LivePipeline, read_live_pipeline
 from dltdoctor.world.pipelines_dirs import find_pipelines_dirs
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # What is said of rows that are still on this side, whatever the threshold.
 ARRIVAL = ("DD201", "DD202", "DD203", "DD206")
+LOADS = "_dlt_loads"
 MOST_TOLD = 5
 NEVER = "never"
 
@@ -49,10 +50,9 @@ def verify_load(
     checks = chosen(_words(select), _words(ignore))
     live = read_live_pipeline(pipeline, _load_ids(pipeline, load_info))
     diagnosis, snapshot = examined(_request(live, deep=deep), checks)
-    own = _OwnLoads.of(live, snapshot, load_info)
     sick = [f for f in diagnosis.findings if f.code not in BLIND and _counts(f, threshold)]
-    missing = list(own.missing())
-    if sick or (missing and own.is_ledger_seen):
+    missing = list(_OwnLoads.of(live, snapshot, load_info).missing())
+    if sick or missing:
         findings = tuple(sick) or tuple(f for f in diagnosis.findings if f.code in ARRIVAL)
         raise LoadNotVerifiedError(
             _message(live.name, findings, missing), _next_command(findings, live.name), findings, diagnosis
@@ -62,47 +62,40 @@ def verify_load(
 
 
 class _OwnLoads(Value):
-    """The loads that the call is about. `failed` have jobs that dlt gave up."""
+    """The loads that the call is about; `failed` have jobs that dlt gave up. `database` is None when unread."""
 
-    pipeline: Pipeline
-    snapshot: Snapshot
     ids: tuple[str, ...]
     failed: frozenset[str]
+    finals: tuple[str, ...]
+    database: Database | None
 
     @classmethod
     def of(cls, live: LivePipeline, snapshot: Snapshot, load_info: Any) -> "_OwnLoads":
         pipeline = next(p for p in snapshot.pipelines if p.name == live.name)
-        packages = pipeline.pending if load_info is None else ()
-        ids = tuple(sorted(live.ended_loads or {p.load_id for p in packages}))
-        return cls(pipeline=pipeline, snapshot=snapshot, ids=ids, failed=_failed(load_info, pipeline.packages))
-
-    @property
-    def finals(self) -> frozenset[str]:
-        return frozenset(way.final for way in self.snapshot.routes_of(self.pipeline.name))
-
-    @property
-    def is_ledger_seen(self) -> bool:
-        """False when the destination could not be read: then nothing is known of its record."""
-        catalog = self.snapshot.catalog
-        database = catalog.database(self.pipeline.name) if catalog else None
-        own = [database.table(final, "_dlt_loads") for final in self.finals] if database else []
-        usable = (
-            [database.schemas[final].usable for final in self.finals if final in database.schemas] if database else []
+        pending = {package.load_id for package in pipeline.pending}
+        return cls(
+            ids=tuple(sorted(pending if live.ended_loads is None else live.ended_loads)),
+            failed=_failed(load_info, pipeline.packages),
+            finals=tuple(sorted({way.final for way in snapshot.routes_of(live.name)})),
+            database=snapshot.catalog.database(live.name) if snapshot.catalog else None,
         )
-        return database is not None and all(usable) and all(table.readable for table in own if table)
 
     def missing(self) -> Iterator[str]:
-        """A line for each load that has not arrived."""
-        catalog = self.snapshot.catalog
-        database = catalog.database(self.pipeline.name) if catalog else None
-        rows = database.ended_loads if database else ()
-        recorded = {row.load_id for row in rows if row.dataset in self.finals and row.status == 0}
+        """A line for each load that has not arrived; none where the record cannot be seen."""
+        if self.database is None or any(map(self._is_hidden, self.finals)):
+            return
+        recorded = {r.load_id for r in self.database.ended_loads if r.dataset in self.finals and r.status == 0}
+        places = listed(relation(final, LOADS) for final in self.finals)
         for load_id in self.ids:
             if load_id not in recorded:
-                places = listed(relation(final, "_dlt_loads") for final in sorted(self.finals))
                 yield f"the load of {moment(load_id)} ({load_id}) is not recorded in {places}"
             elif load_id in self.failed:
                 yield f"the load of {moment(load_id)} ({load_id}) is recorded as done, but jobs of it failed"
+
+    def _is_hidden(self, final: str) -> bool:
+        schema = self.database.schemas.get(final) if self.database else None
+        table = self.database.table(final, LOADS) if self.database else None
+        return (schema is not None and not schema.usable) or (table is not None and not table.readable)
 
 
 def _failed(load_info: Any, packages: Collection[Package]) -> frozenset[str]:

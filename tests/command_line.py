@@ -79,3 +79,8 @@ def report(done: Done) -> Report:
 
 def codes(done: Done) -> set[str]:
     return {finding.code for finding in report(done).findings}
+
+
+def is_quiet(done: Done) -> bool:
+    """Nothing on stderr but the progress that a slow machine is shown."""
+    return all(line.startswith("dltdoctor: ") and line.endswith(" ...") for line in done.stderr.splitlines())

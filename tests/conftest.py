@@ -135,7 +135,7 @@ def _docker(stack: contextlib.ExitStack) -> str | None:
     """The DSN of a container, or None when no Docker engine answers."""
     if not _docker_answers(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")):
         return None
-    from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415 - half a second
+    from testcontainers.community.postgres import PostgresContainer
 
     container = stack.enter_context(PostgresContainer(DOCKER_IMAGE, driver=None))
     url: str = container.get_connection_url()

@@ -21,7 +21,7 @@ def line(name: str = "trust_scores", dataset: str | None = "public", *, looked: 
     )
 
 
-def row(  # noqa: PLR0913 - each says one thing about it
+def row(
     table: str,
     staged: int | None,
     final: int | None,
@@ -64,7 +64,7 @@ def unseen(table: str, pipeline: str) -> LedgerRow:
     )
 
 
-def finding(  # noqa: PLR0913 - each says one thing about it
+def finding(
     code: str,
     name: str,
     severity: Severity,

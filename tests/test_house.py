@@ -55,5 +55,5 @@ def test_no_place_of_a_machine_is_named():
         if path.suffix in (".py", ".md", ".toml", ".sql", ".sh", ".yml") and path.is_file():
             text = path.read_text(errors="replace")
             for word in ("/work/", "/root/", "pypi.org"):
-                allowed = name.startswith("tests/") or name.startswith("fixtures/")
+                allowed = name.startswith(("tests/", "fixtures/"))
                 assert word not in text or allowed, f"{name} names {word}"

@@ -214,7 +214,7 @@ def test_a_command_with_unfit_characters_still_means_the_same(word: str, quote: 
     command = safe_command(f"printf %s {quoted}", "ascii")
     assert command.isprintable()
     assert command.isascii()
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(
         [str(SHELL), "-c", command], capture_output=True, check=True, env={"PATH": os.environ["PATH"]}
     )
     assert done.stdout == word.encode()

@@ -152,16 +152,16 @@ def _stacked(page: Page, cells: Cells, depth: int) -> None:
 def _staged(page: Page, side: StagingSide) -> str:
     if side.exists is False:
         return page.glyphs.none
-    return _number(page, side.rows, side.exact, lambda n: f"{n:,} staged", "? staged")
+    return _number(page, side, lambda n: f"{n:,} staged", "? staged")
 
 
 def _final(page: Page, side: FinalSide) -> str:
     if side.exists is False:
         return "no table"
-    return _number(page, side.rows, side.exact, lambda n: count(n, "row"), "? rows")
+    return _number(page, side, lambda n: count(n, "row"), "? rows")
 
 
-def _number(page: Page, rows: int | None, exact: bool, say: Callable[[int], str], unknown: str) -> str:
-    if rows is None:
+def _number(page: Page, side: FinalSide | StagingSide, say: Callable[[int], str], unknown: str) -> str:
+    if side.rows is None:
         return unknown
-    return say(rows) if exact else page.glyphs.about + say(rows)
+    return say(side.rows) if side.exact else page.glyphs.about + say(side.rows)

@@ -123,9 +123,13 @@ def _merge_job(suffix: str, root: Document, escape: Callable[[str], str]) -> Any
     """The generator of dlt, with names that are right whatever they hold.
 
     Temporary tables, which dlt names unquoted after the table and with a random part, get names that
-    need no quotes and are the same each time. A column of dedup_sort, unquoted until 1.27, is quoted.
+    need no quotes and are the same each time. The columns of dedup_sort (until 1.27) and of hard_delete,
+    which it writes unquoted when it removes duplicates, are quoted.
     """
     from dlt.destinations.sql_jobs import SqlMergeFollowupJob  # noqa: PLC0415
+
+    def quote(column: str) -> str:
+        return escape(column) if column in root["columns"] else column
 
     class MergeJob(SqlMergeFollowupJob):  # type: ignore[misc]
         @classmethod
@@ -140,11 +144,23 @@ def _merge_job(suffix: str, root: Document, escape: Callable[[str], str]) -> Any
 
         @classmethod
         def gen_select_from_dedup_sql(
-            cls, table: str, keys: Any, columns: Any, dedup_sort: Any = None, *rest: Any, **more: Any
+            cls,
+            table_name: str,
+            primary_keys: Any,
+            columns: Any,
+            dedup_sort: Any = None,
+            condition: Any = None,
+            condition_columns: Any = None,
+            *more: Any,
+            **named: Any,
         ) -> Any:
-            if dedup_sort and dedup_sort[0] in root["columns"]:
-                dedup_sort = (escape(dedup_sort[0]), dedup_sort[1])
-            return super().gen_select_from_dedup_sql(table, keys, columns, dedup_sort, *rest, **more)
+            if dedup_sort:
+                dedup_sort = (quote(dedup_sort[0]), dedup_sort[1])
+            if condition_columns:
+                condition_columns = [quote(column) for column in condition_columns]
+            return super().gen_select_from_dedup_sql(
+                table_name, primary_keys, columns, dedup_sort, condition, condition_columns, *more, **named
+            )
 
     return MergeJob
 

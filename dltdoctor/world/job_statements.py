@@ -11,7 +11,7 @@ from dltdoctor.errors import RefusedError
 from dltdoctor.world.documents import MEGABYTE
 from dltdoctor.world.files import read_bytes
 from dltdoctor.world.sql_tokens import Token, UnknownSqlError, lines, quoted, tokens
-from dltdoctor.world.statement_shapes import Places, check_shapes
+from dltdoctor.world.statement_shapes import Places, check_shapes, is_bare_column
 from dltdoctor.world.unreadable import UnreadableError
 
 MAX_JOB = 16 * MEGABYTE
@@ -59,13 +59,14 @@ def _renamed(statements: Sequence[str]) -> list[list[str]]:
         words = [token.value for token in found[:4]]
         if words[:1] == ["create"] and words[1] in _TEMPORARY and words[2] == "table":
             numbers[words[3]] = f"{len(numbers)}"
-        renamed.append([_text(token, numbers, found[max(at - 2, 0) : at]) for at, token in enumerate(found)])
+        renamed.append([_text(found, at, numbers) for at in range(len(found))])
     return renamed
 
 
-def _text(token: Token, numbers: Mapping[str, str], before: Sequence[Token]) -> str:
+def _text(found: Sequence[Token], at: int, numbers: Mapping[str, str]) -> str:
+    token = found[at]
     if token.kind != "word":
         return token.text
-    if [t.value for t in before] == ["order", "by"]:
-        return quoted(token.value)  # until 1.27 dlt did not quote the column of dedup_sort
+    if is_bare_column(found, at):
+        return quoted(token.value)
     return "temporary" if token.value in _TEMPORARY else numbers.get(token.value, token.value)

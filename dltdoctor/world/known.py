@@ -151,6 +151,8 @@ def _with_plain_tables(known: Known, database: Database) -> Known:
         return known
     tables: dict[str, SchemaTable] = {}
     for way in routes(known, database):
+        if (way.final, "_dlt_version") in database.unread:  # it has a schema, which would say what to compare
+            continue
         staging = way.examined_staging
         for schema in (staging, way.final) if staging else ():
             for table in database.tables_in(schema):

@@ -14,7 +14,7 @@ from dltdoctor.world.postgres.session import Session
 if TYPE_CHECKING:
     from psycopg.sql import Composed
 
-VERSIONS = "_dlt_version"
+VERSIONS, LOADS = "_dlt_version", "_dlt_loads"
 PLAIN_ENGINE = 9  # any dlt since 1.0 brings it up to its own
 
 _TYPE = re.compile(r"(?P<name>[a-z ]+?)\s*(?:\((?P<sizes>[\d, ]+)\))?(?P<zone> with(?:out)? time zone)?")
@@ -78,12 +78,13 @@ def plain_document(
     would describe them; they are merged by `upsert`, so that columns that are not staged keep what
     they hold. Raises `RefusedError` for a table without a primary key: dlt would append its rows.
     """
+    own = {each: {"name": each, "write_disposition": "skip", "columns": {}} for each in (VERSIONS, LOADS)}
     return {
         "version": 1,
         "version_hash": "",
         "engine_version": PLAIN_ENGINE,
         "name": name,
-        "tables": {table.name: _plain_table(table, primary_keys.get(table.name, ())) for table in tables},
+        "tables": own | {table.name: _plain_table(table, primary_keys.get(table.name, ())) for table in tables},
         "settings": {},
         "normalizers": {
             "names": "direct",  # names in the catalog stay as they are

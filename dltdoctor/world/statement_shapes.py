@@ -49,12 +49,24 @@ def check_shapes(statements: Sequence[str], places: Places, *, any_expression: b
             one.check_words()
 
 
+def is_bare_column(found: Sequence[Token], at: int) -> bool:
+    """Whether a word stands where dlt writes a column unquoted as it removes duplicates.
+
+    That is the column of dedup_sort until dlt 1.27, and that of hard_delete in all versions.
+    """
+    around = [token.value if token.kind in ("word", "sign") else "" for token in found[max(at - 2, 0) : at + 2]]
+    match around:
+        case ["order", "by", _, "asc" | "desc"] | [_, ",", _, "from"]:
+            return found[at].kind == "word"
+    return False
+
+
 def check_creates(statements: Sequence[str], schema: str) -> None:
     """Raise `ShapeError` unless every statement is one CREATE TABLE in the schema."""
     for statement in statements:
-        one = _only(statement)
-        words = [token.value for token in one[:4]]
-        if words[:2] != ["create", "table"] or one[2].text != quoted(schema) or words[3] != ".":
+        words = [token.value if token.kind == "word" else token.text for token in _only(statement)]
+        start = 5 if words[2:5] == ["if", "not", "exists"] else 2
+        if words[:2] != ["create", "table"] or words[start : start + 2] != [quoted(schema), "."]:
             raise ShapeError(f"not a table of {schema}: {statement:.60}")
 
 
@@ -158,7 +170,7 @@ class _Statement:
     def _word(self, at: int, word: str) -> None:
         if word in _BEFORE_RELATION and not self._is_comparison(at):
             self._relation(at + 1)
-        if word in _KEYWORDS or self._is_sort_column(at):
+        if word in _KEYWORDS or self._is_bare_column(at):
             return
         if word not in _ALIASES | self.temporary:
             raise ShapeError(f"dlt does not write {word!r}: {self._excerpt(at)}")
@@ -168,11 +180,9 @@ class _Statement:
         ):
             raise ShapeError(f"it calls a function: {self._excerpt(at)}")
 
-    def _is_sort_column(self, at: int) -> bool:
-        """Whether it is the column of dedup_sort, which dlt did not quote until 1.27, and which is right so."""
-        around = (self._text(at - 2), self._text(at - 1), self._text(at + 1))
-        is_plain = self.found[at].text == self.found[at].value
-        return is_plain and around in (("order", "by", "asc"), ("order", "by", "desc"))
+    def _is_bare_column(self, at: int) -> bool:
+        """Whether it is one of the columns that dlt does not quote, and is right without."""
+        return self.found[at].text == self.found[at].value and is_bare_column(self.found, at)
 
     def _is_comparison(self, at: int) -> bool:
         """Whether this FROM is that of IS [NOT] DISTINCT FROM."""
