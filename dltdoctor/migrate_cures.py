@@ -12,7 +12,15 @@ import msgspec
 from dltdoctor.errors import DoctorError
 from dltdoctor.finding import Finding, fingerprint
 from dltdoctor.ledger import Entry, Ledger
-from dltdoctor.migration import Migration, is_complete, merge_step, record_step, settle_steps, without_ledger_step
+from dltdoctor.migration import (
+    Migration,
+    is_complete,
+    is_merged,
+    merge_step,
+    record_step,
+    settle_steps,
+    without_ledger_step,
+)
 from dltdoctor.plan import Cure, HeldBack
 from dltdoctor.snapshot import Database, Package, Snapshot, Value
 from dltdoctor.steps.step import Rename, RunSql, WriteFile
@@ -61,7 +69,9 @@ def _cases(
             continue
         for load in sorted(entry.loads, key=lambda v: v.staged.load_id or ""):
             code = CURABLE.get(load.verdict)
-            if code is None or (load.verdict == "resumable" and not also_resumable):
+            if code is None or (
+                load.verdict == "resumable" and (not also_resumable or is_merged(load.package, entry.row.table))
+            ):
                 continue
             finding = known.get(_fingerprint(code, entry, load)) or (
                 _resumable_finding(known.values(), entry, load) if code == "DD202" else None
@@ -168,12 +178,24 @@ def _migration(
         and e.route == entry.route
         and e.row.staging.exists
     )
-    if load.package and not is_complete(load.package, entry.row.table):
+    if is_merged(load.package, entry.row.table):
+        return "its load package says that this table was merged: what is absent was deleted or replaced since"
+    if load.package and not is_complete(load.package, _tables(ledger, entry)):
         return "the load package has data files of this table that never reached staging"
     document = chain_document(session, database, pipeline, (entry.row.final.dataset, entry.row.schema), load.package)
     if document is None and load.note != "plain":
         return "no schema of this load was found, neither on this machine nor in _dlt_version"
     return Migration.of(database, pipeline, entry, chain, load, document or {})
+
+
+def _tables(ledger: Ledger, entry: Entry) -> list[str]:
+    """The root table and all that dlt nests in it, whether or not it was staged."""
+    row = entry.row
+    return [
+        e.row.table
+        for e in ledger.entries
+        if (e.row.pipeline, e.row.schema, e.table.root, e.route) == (row.pipeline, row.schema, row.table, entry.route)
+    ]
 
 
 def _held(finding: Finding, reason: str) -> HeldBack:

@@ -140,10 +140,15 @@ class Migration(Value):
             yield f"{count(newer, 'row')} of the same keys were loaded again since, and older values would replace them"
 
 
-def is_complete(package: Package, root: str) -> bool:
-    """Every data file of the chain is in completed_jobs."""
-    chain = [j for j in package.jobs if j.table == root or j.table.startswith(f"{root}__")]
-    return all(j.status == "completed" for j in chain if not j.is_followup)
+def is_complete(package: Package, chain: Collection[str]) -> bool:
+    """Every data file of these tables is in completed_jobs."""
+    return all(j.status == "completed" for j in package.jobs_of(*chain) if not j.is_followup)
+
+
+def is_merged(package: Package | None, root: str) -> bool:
+    """The package says that what moves this chain is done: once more could double the rows."""
+    followups = [j for j in package.jobs_of(root) if j.is_followup] if package else []
+    return bool(followups) and all(j.status == "completed" for j in followups)
 
 
 def merge_step(session: Session, migration: Migration, newest: Document) -> RunSql:

@@ -66,7 +66,7 @@ def assert_tidy(done: Done) -> None:
 
 def complaint(done: Done) -> str:
     """The one line that says what is wrong; a second one says what to do."""
-    line, hint = done.stderr.splitlines()
+    line, hint = (line for line in done.stderr.splitlines() if not _is_progress(line))
     assert line.startswith("dltdoctor: "), done.stderr
     assert hint.startswith("  "), done.stderr
     return line
@@ -83,4 +83,8 @@ def codes(done: Done) -> set[str]:
 
 def is_quiet(done: Done) -> bool:
     """Nothing on stderr but the progress that a slow machine is shown."""
-    return all(line.startswith("dltdoctor: ") and line.endswith(" ...") for line in done.stderr.splitlines())
+    return all(_is_progress(line) for line in done.stderr.splitlines())
+
+
+def _is_progress(line: str) -> bool:
+    return line.startswith("dltdoctor: ") and line.endswith(" ...")

@@ -339,6 +339,7 @@ def _fail(twins: Twins) -> None:
     places = [sql.Identifier(twins.dataset, twins.recipe.table(at)) for at in sorted(twins.recipe.denied)]
     moved = [p for p, at in zip(places, sorted(twins.recipe.denied), strict=True) if _is_moved(twins.recipe, at)]
     _as_admin(twins, [sql.SQL("ALTER TABLE {} OWNER TO CURRENT_USER").format(p) for p in moved])
+    _as_admin(twins, [sql.SQL("GRANT SELECT ON {} TO {}").format(p, role) for p in moved])
     _as_admin(twins, [sql.SQL("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {} FROM {}").format(p, role) for p in places])
     try:
         _pipeline(twins, twins.twin).load()

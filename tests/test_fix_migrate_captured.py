@@ -101,11 +101,11 @@ def test_without_undo(captured: CapturedWorld, sick: Patient) -> None:
 
 
 Change = Callable[[Patient], None]
-FINAL = "UPDATE shop.orders SET amount = 77 WHERE id = 1"
+FINAL = "UPDATE shop.orders SET note = $$x$$ WHERE id = 1"
 DRIFTS: dict[str, tuple[str, str]] = {
     "a final row changed": (FINAL, "shop.orders has changed"),
     "a final row gone": ("DELETE FROM shop.orders__items", "shop.orders__items has changed"),
-    "a staged row changed": ("UPDATE shop_staging.orders SET amount = 77 WHERE id = 5", "the staged rows"),
+    "a staged row changed": ("UPDATE shop_staging.orders SET note = $$x$$ WHERE id = 5", "the staged rows"),
     "a nested staged row gone": ("DELETE FROM shop_staging.orders__items", "the staged rows"),
     "the staging table emptied": ("TRUNCATE shop_staging.orders", "the staged rows"),
     "a load recorded": (
@@ -113,7 +113,7 @@ DRIFTS: dict[str, tuple[str, str]] = {
         "a load was recorded",
     ),
     "the table dropped": ("DROP TABLE shop_staging.orders CASCADE", "is not there any more"),
-    "a column dropped": ("ALTER TABLE shop.orders DROP COLUMN amount", "shop.orders has changed"),
+    "a column dropped": ("ALTER TABLE shop.orders DROP COLUMN note", "shop.orders has changed"),
 }
 
 
@@ -130,7 +130,7 @@ def test_drift_between_plan_and_apply_is_refused(pending: Patient, change: str, 
 
 
 LATER: dict[str, tuple[str, str]] = {
-    "a row of the repair changed": ("UPDATE shop.orders SET amount = 77 WHERE id = 5", "the rows that the repair wrote"),
+    "a row of the repair changed": ("UPDATE shop.orders SET note = $$x$$ WHERE id = 5", "the rows that the repair wrote"),
     "a row of the repair gone": ("DELETE FROM shop.orders__items", "the rows that the repair wrote"),
     "the staging table emptied": ("TRUNCATE shop_staging.orders", "the staged rows"),
     "a load recorded": (

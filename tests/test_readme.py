@@ -11,7 +11,8 @@ ROOT = Path(__file__).parent.parent
 
 def _story():
     spec = importlib.util.spec_from_file_location("story", ROOT / "docs" / "story.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -26,6 +26,8 @@ def job_statements(path: str, *, final: str, staging: str, tables: Sequence[str]
     Raises `UnreadableError` when it cannot be read, `RefusedError` when it names another schema than
     these two, another table than `tables`, or holds anything that dlt does not write.
     """
+    if final == staging:
+        raise RefusedError(f"{path}: {final} is staging and final dataset at once: the job would empty it", _HINT)
     data = read_bytes(path, limit=MAX_JOB)
     try:
         content = data.decode("utf-8")
