@@ -12,6 +12,7 @@ SQLAlchemy is asked in its bulk form, `Inspector.get_multi_columns`, once a sche
 """
 
 import argparse
+import gc
 import os
 import statistics
 import subprocess
@@ -128,10 +129,12 @@ def _run(command: list[str], *, keep: bool = True) -> tuple[str, float, float]:
 
 def _read_with_dltdoctor(dsn: str) -> str:
     # What is imported here is not timed.
+    from dltdoctor.__main__ import GC_THRESHOLDS  # noqa: PLC0415
     from dltdoctor.world.credentials import Credentials  # noqa: PLC0415
     from dltdoctor.world.postgres.catalog import read_catalog  # noqa: PLC0415
     from dltdoctor.world.postgres.session import open_session  # noqa: PLC0415
 
+    gc.set_threshold(*GC_THRESHOLDS)
     parameters = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if value is not None}
     start = time.perf_counter()
     with open_session(Credentials(parameters=parameters, origin="argument")) as session:

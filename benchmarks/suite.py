@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.catalog import PSQL
 from benchmarks.figures import Figure
 from benchmarks.grown import COLUMNS_A_TABLE, grow
 from benchmarks.many import add_packages, add_pipelines
@@ -14,13 +15,7 @@ from benchmarks.measure import Cost, Program, race
 from benchmarks.shop import NAME, Shop, open_shop, script
 
 ROOT = Path(__file__).resolve().parents[1]
-# The same rows as dltdoctor wants. No ORDER BY: that would cost psql more than it need.
-COLUMNS = """
-SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
-FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
-  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-"""
+READING = "connecting and reading only"
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,11 +101,14 @@ def _many_tables(shops: Sequence[Shop], sizes: Sizes) -> Iterator[Figure]:
     """The bounds are for the largest; of a small catalog, the start of Python is most."""
     largest, tables = shops[-1], sizes.tables[-1]
     name = f"catalog of {tables:,} tables, {tables * COLUMNS_A_TABLE:,} columns"
-    psql = largest.program("psql", "-X", "-q", "-A", "-t", "-o", "/dev/null", "-c", COLUMNS)
+    psql = largest.program("psql", "-X", "-q", "-A", "-t", "-o", "/dev/null", "-c", PSQL)
     ours, theirs = race(_reader(largest, "dltdoctor"), psql, rounds=sizes.rounds)
     yield Figure(what=name, ours=ours, rival=theirs, rival_name="psql", most_ratio=1.5, most_memory=200)
-    ours, theirs = race(_reader(largest, "dltdoctor"), _reader(largest, "sqlalchemy"), rounds=min(sizes.slow_rounds, 3))
-    yield Figure(what=name, ours=ours, rival=theirs, rival_name="SQLAlchemy's Inspector", most_ratio=0.15)
+    ours, theirs = race(_reader(largest, "dltdoctor"), _reader(largest, "SQLAlchemy"), rounds=min(sizes.slow_rounds, 3))
+    inspector = "SQLAlchemy's Inspector"
+    yield Figure(what=name, ours=ours, rival=theirs, rival_name=inspector, most_ratio=0.15)
+    ours, theirs = _reading(ours), _reading(theirs)
+    yield Figure(what=f"{name}, {READING}", ours=ours, rival=theirs, rival_name=inspector)
     costs = race(*(_reader(shop, "dltdoctor") for shop in shops), rounds=sizes.slow_rounds)
     yield from _sizes("catalog", costs, sizes.tables)
     costs = race(*(_diagnose(shop, NAME) for shop in shops), rounds=sizes.slow_rounds)
@@ -141,6 +139,10 @@ def _diagnose(shop: Shop, *names: str) -> Program:
 
 
 def _reader(shop: Shop, name: str) -> Program:
-    program = shop.program(sys.executable, "-m", "benchmarks.readers", name)
-    environ = {**program.environ, "PYTHONPATH": str(ROOT)}
-    return msgspec.structs.replace(program, environ=environ)
+    program = shop.program(sys.executable, "-m", "benchmarks.catalog", shop.stage.login.dsn, "--read", name)
+    return msgspec.structs.replace(program, environ={**program.environ, "PYTHONPATH": str(ROOT)}, tells=True)
+
+
+def _reading(cost: Cost) -> Cost:
+    """The part that reads, without what Python takes to start and to import."""
+    return msgspec.structs.replace(cost, seconds=cost.told)

@@ -70,7 +70,8 @@ class Recipe(msgspec.Struct, frozen=True):
         return len(self.roots[0].batches) - 2
 
     def table(self, at: int) -> str:
-        return f"Or der {at}" if self.quoted_names else f"orders_{at}"
+        # No blank: the temporary tables of dlt's own merge are not quoted.
+        return f"OrDer{at}" if self.quoted_names else f"orders_{at}"
 
     def column(self, name: str) -> str:
         return f"The {name.title()}" if self.quoted_names else name

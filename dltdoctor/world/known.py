@@ -51,7 +51,7 @@ def completed(known: Sequence[Known], database: Database, configure: Configure, 
             Known(pipeline=p, config=PipelineConfig(pipeline=p.name), datasets=(p.name,))
             for p in _plain_pairs(database)
         ]
-    return [_with_plain_tables(each, database) for each in complete]
+    return [with_replace_strategy(_with_plain_tables(each, database)) for each in complete]
 
 
 def routes(known: Known, database: Database | None = None) -> tuple[Route, ...]:
@@ -97,6 +97,26 @@ def _staged_in(way: Route, database: Database) -> str | None:
 
 def _is_usual_staging_of_another(name: str, database: Database) -> bool:
     return name.endswith("_staging") and database.is_dataset(name.removesuffix("_staging"))
+
+
+def with_replace_strategy(known: Known) -> Known:
+    """The setting is the destination's: dlt keeps no trace of it in its schemas."""
+    strategy = known.config.value("replace_strategy")
+    if not isinstance(strategy, str) or strategy == "truncate-and-insert":
+        return known
+    schemas = tuple(
+        msgspec.structs.replace(
+            schema,
+            tables={
+                name: msgspec.structs.replace(table, replace_strategy=table.replace_strategy or strategy)
+                if table.disposition == "replace"
+                else table
+                for name, table in schema.tables.items()
+            },
+        )
+        for schema in known.pipeline.schemas
+    )
+    return msgspec.structs.replace(known, pipeline=msgspec.structs.replace(known.pipeline, schemas=schemas))
 
 
 def _discovered(database: Database, known: Sequence[Known]) -> Iterator[tuple[Pipeline, tuple[str, ...]]]:

@@ -26,7 +26,7 @@ from dltdoctor.world.config import resolve
 from dltdoctor.world.connection import credentials_for
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.destination import Reading, read_destination
-from dltdoctor.world.known import Known, routes
+from dltdoctor.world.known import Known, routes, with_replace_strategy
 from dltdoctor.world.live import ORIGIN, SOURCE_NOT_READ, LivePipeline
 from dltdoctor.world.pipelines import read_pipelines
 from dltdoctor.world.pipelines_dirs import PipelinesDir, find_pipelines_dirs
@@ -99,7 +99,7 @@ def take(request: Request, progress: Progress = lambda _: None) -> Survey:
     unread += closed
     everyone = [each for reading in readings for each in reading.known]
     reached = {name for reading in readings for name in (*reading.names, *reading.elsewhere)}
-    everyone += [each for each in known if each.pipeline.name not in reached]
+    everyone += [with_replace_strategy(each) for each in known if each.pipeline.name not in reached]
     ways: list[Route] = [way for reading in readings for way in reading.routes]
     ways += [way for each in everyone if each.pipeline.name not in reached for way in routes(each)]
     databases, of_pipeline = _joined(readings)
