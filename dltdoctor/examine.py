@@ -55,8 +55,8 @@ def _absent(check: Check, snapshot: Snapshot) -> str | None:
     for area in ("config", "source", "catalog"):
         asked = any(area in _NEEDS[name] for name in check.areas if name not in check.optional)
         if asked and getattr(snapshot, area) is None:
-            reasons = [u.reason for u in snapshot.unread if area in u.areas and u.pipeline is None]
-            return reasons[0] if reasons else f"the {area} was not read"
+            reasons = dict.fromkeys(u.reason for u in snapshot.unread if area in u.areas)
+            return next(iter(reasons), f"the {area} was not read")
     return None
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from dltdoctor.entries import Entry, FinalSide, Ledger, LedgerRow, StagingSide
 from dltdoctor.snapshot import (
     Database,
     Package,
@@ -25,63 +26,6 @@ from dltdoctor.snapshot import (
 from dltdoctor.verdict import RANK, Case, StagedVerdict, Verdict, judge, package_of
 
 __all__ = ["Entry", "FinalSide", "Ledger", "LedgerRow", "StagedVerdict", "StagingSide", "Verdict", "draw_up"]
-
-
-class FinalSide(msgspec.Struct, frozen=True, kw_only=True):
-    """The final table: None where it could not be looked at or counted."""
-
-    dataset: str
-    exists: bool | None
-    rows: int | None
-    exact: bool
-
-
-class StagingSide(msgspec.Struct, frozen=True, kw_only=True):
-    """The staging table, with the load ids of its rows in order."""
-
-    dataset: str | None
-    exists: bool | None
-    rows: int | None
-    exact: bool
-    load_ids: tuple[str, ...]
-
-
-class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One table of one pipeline. `schema` is dlt's schema name, `parent` the table it nests in."""
-
-    pipeline: str
-    schema: str
-    table: str
-    parent: str | None
-    final: FinalSide
-    staging: StagingSide
-    verdict: Verdict
-
-
-class Entry(Value):
-    """A ledger row with the reasons behind it; `why` is one sentence for the row's verdict."""
-
-    row: LedgerRow
-    table: SchemaTable
-    route: Route
-    loads: tuple[StagedVerdict, ...] = ()
-    why: str = ""
-
-    def loads_with(self, verdict: Verdict) -> tuple[StagedVerdict, ...]:
-        return tuple(load for load in self.loads if load.verdict == verdict)
-
-
-class Ledger(Value):
-    """The whole ledger, in the order of pipelines, schemas and tables."""
-
-    entries: tuple[Entry, ...] = ()
-
-    def with_verdict(self, *verdicts: Verdict) -> tuple[Entry, ...]:
-        return tuple(e for e in self.entries if e.row.verdict in verdicts)
-
-    @property
-    def rows(self) -> tuple[LedgerRow, ...]:
-        return tuple(e.row for e in self.entries)
 
 
 def draw_up(snapshot: Snapshot) -> Ledger:

@@ -14,7 +14,7 @@ from dltdoctor.snapshot import Value
 from dltdoctor.steps.step import FinishLoad, Rename, RunSql, WriteFile
 from dltdoctor.words import count
 from dltdoctor.world.credentials import Credentials
-from dltdoctor.world.file_steps import carry_out, check_files, is_done, kept_file, take_back
+from dltdoctor.world.file_steps import carry_out, check_files, done_already, kept_file, take_back
 from dltdoctor.world.finish_load import LoadNotFinishedError
 from dltdoctor.world.postgres.capture import undo_step
 from dltdoctor.world.postgres.writing import Writing, is_recorded, open_writing
@@ -56,7 +56,7 @@ def apply(plan: Plan, workshop: Workshop, *, title: str, keep_undo: bool = True,
 
     Raises `RefusedError` when the world is not as the plan says; nothing is changed then.
     """
-    files = [s for s in plan.steps if isinstance(s, WriteFile | Rename)]
+    files = _files(plan)
     check_files(files)
     receipt = Receipt(
         id=new_id(),
@@ -144,9 +144,9 @@ def _file_inverses(receipt: Receipt) -> list[WriteFile | Rename]:
     """What takes the file steps back, the last one first; of an unfinished repair only those that were done."""
     kept = {f.path: f for f in receipt.files}
     inverses: list[WriteFile | Rename] = []
-    for step in reversed(receipt.plan.steps):
-        if not isinstance(step, WriteFile | Rename) or (receipt.is_unfinished and not is_done(step)):
-            continue
+    files = _files(receipt.plan)
+    done = files[: done_already(files)] if receipt.is_unfinished else files
+    for step in reversed(done):
         if isinstance(step, Rename):
             inverses.append(Rename(title=f"Move back {step.target}", source=step.target, target=step.source))
         else:
@@ -183,13 +183,13 @@ def _record_and_commit(writing: Writing, receipt: Receipt, home: str) -> None:
 
 
 def _after_database(receipt: Receipt, workshop: Workshop) -> Receipt:
-    """Files, then dlt; each file that has its new content already was written before a crash."""
+    """Files, then dlt; those that were done before a crash are not done again."""
+    files = _files(receipt.plan)
     done: set[WriteFile | Rename] = set()
-    for step in receipt.plan.steps:
-        if isinstance(step, WriteFile | Rename) and not is_done(step):
-            workshop.progress(step.title)
-            carry_out(step)
-            done.add(step)
+    for file in files[done_already(files) :]:
+        workshop.progress(file.title)
+        carry_out(file)
+        done.add(file)
     outcome: list[str] = []
     for cure in receipt.plan.cures:
         try:
@@ -251,6 +251,10 @@ def _fallback_home(plan: Plan, workshop: Workshop) -> str:
 
 def _sql(plan: Plan) -> Sequence[RunSql]:
     return [step for step in plan.steps if isinstance(step, RunSql)]
+
+
+def _files(plan: Plan) -> list[WriteFile | Rename]:
+    return [step for step in plan.steps if isinstance(step, WriteFile | Rename)]
 
 
 def _without_secret(way_in: Credentials | None) -> dict[str, str]:

@@ -4,13 +4,12 @@ The repair runs in a forked child: everything is imported there, so that the who
 """
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
 import psycopg
 
 from dltdoctor.errors import CouldNotLookError
@@ -21,6 +20,7 @@ Outcome = Literal["untouched", "repaired", "resumed", "undone"]
 State = tuple[Mapping[str, list[str]], Mapping[str, tuple[int, str]]]
 Strike = Callable[["Ward", int], None]
 PATIENCE = 20.0
+CLOCK = re.compile(r"2\d\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d+")  # inserted_at of _dlt_loads
 
 
 class Ward:
@@ -83,11 +83,6 @@ class Ward:
         """A receipt as it stands on disk before anything is done."""
         prepared = self.patient.prepare()
         shop = self.patient.workshop(prepared)
-        child = os.fork()
-        if child == 0:
-            Path(str(shop.receipts.root)).mkdir(parents=True, exist_ok=True)
-            os._exit(0)
-        os.waitpid(child, 0)
         receipt = Receipt(
             id="20260101T000000-0000",
             version=1,
@@ -171,7 +166,8 @@ class Ward:
 
     def _state(self) -> State:
         try:
-            return self.patient.rows(), self.patient.files()
+            rows = {table: [CLOCK.sub("now", row) for row in lines] for table, lines in self.patient.rows().items()}
+            return rows, self.patient.files()
         except psycopg.OperationalError as error:
             raise CouldNotLookError(str(error)) from error
 

@@ -54,12 +54,23 @@ def _check_file(path: str, step: WriteFile) -> None:
         )
 
 
-def is_done(step: WriteFile | Rename) -> bool:
-    """Whether the file is as the step leaves it."""
+def done_already(steps: Sequence[WriteFile | Rename]) -> int:
+    """How many of the steps, from the first on, were carried out before a crash.
+
+    The last that shows tells: what an earlier one left may have been moved on by a later one.
+    """
+    shown = [at for at, step in enumerate(steps, start=1) if _shows(step)]
+    return shown[-1] if shown else 0
+
+
+def _shows(step: WriteFile | Rename) -> bool:
+    """Whether the file is as the step leaves it, and was not so before."""
     if isinstance(step, Rename):
         return not Path(step.source).exists() and Path(step.target).exists()
+    path = Path(step.path)
     wanted = None if step.content is None else digest(step.content)
-    return digest_of(Path(step.path)) == wanted
+    # A file is not gone because its directory has not been moved here yet.
+    return wanted != step.before and path.parent.is_dir() and digest_of(path) == wanted
 
 
 def carry_out(step: WriteFile | Rename) -> None:
