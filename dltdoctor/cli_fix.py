@@ -82,7 +82,7 @@ def fix(  # noqa: PLR0913 - one parameter for each option
             prepared = treatment.prepare(request, wish, progress=step)
     if plan_out:
         treatment.write_plan(prepared.plan, plan_out)
-    _carry_out(prepared, format, keep_undo=not no_undo, dry_run=dry_run or plan_out is not None, yes=yes)
+    _carry_out(prepared, format, keep_undo=not no_undo, rehearse=dry_run, stop=dry_run or plan_out is not None, yes=yes)
 
 
 def undo(
@@ -151,7 +151,15 @@ def history(
                 treatment.forget(each, request, progress=step)
 
 
-def _carry_out(prepared: "Prepared", format: Format, *, keep_undo: bool, dry_run: bool, yes: bool) -> None:  # noqa: A002
+def _carry_out(  # noqa: PLR0913
+    prepared: "Prepared",
+    format: Format,  # noqa: A002
+    *,
+    keep_undo: bool,
+    rehearse: bool,
+    stop: bool,
+    yes: bool,
+) -> None:
     from dltdoctor import repair, treatment  # noqa: PLC0415
     from dltdoctor.cli import _bytes, _progress  # noqa: PLC0415
     from dltdoctor.report import plan as report  # noqa: PLC0415
@@ -160,11 +168,11 @@ def _carry_out(prepared: "Prepared", format: Format, *, keep_undo: bool, dry_run
     plan = prepared.plan
     as_text = format is Format.TEXT
     with _progress() as step:
-        rehearse = treatment.is_worth_rehearsing(prepared, thorough=dry_run, asked=not yes)
-        captures = repair.preview(plan, treatment.workshop(prepared, step)) if rehearse else ()
+        worth = treatment.is_worth_rehearsing(prepared, thorough=rehearse, asked=not yes)
+        captures = repair.preview(plan, treatment.workshop(prepared, step)) if worth else ()
     if as_text:
         report.render_plan(plan, captures, old_files=_old_files(plan.steps), file=sys.stdout)
-    if dry_run or plan.is_empty:
+    if stop or plan.is_empty:
         if not as_text:
             _bytes(report.as_json(plan, tables=captures))
         raise typer.Exit(0 if not plan.is_empty or not plan.held_back else 4)

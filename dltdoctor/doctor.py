@@ -9,8 +9,8 @@ from dltdoctor.check import Check
 from dltdoctor.checks import BY_CODE, CHECKS
 from dltdoctor.diagnosis import Diagnosis, PipelineLine, Whereabouts, why_it_matters
 from dltdoctor.errors import CouldNotLookError, UsageError
-from dltdoctor.examine import examine
-from dltdoctor.finding import Finding, Severity
+from dltdoctor.examine import CRASHED, examine
+from dltdoctor.finding import Finding, Severity, SkippedCheck
 from dltdoctor.ledger import Ledger, draw_up
 from dltdoctor.situation import Situation
 from dltdoctor.snapshot import Database, Pipeline, Snapshot, Unread
@@ -57,7 +57,7 @@ def examined(
         checks=len(checks),
         why={code: why_it_matters(BY_CODE[code].doc) for code in {f.code for f in findings}},
         taken_at=snapshot.taken_at,
-        blind=any(u.code in BLIND for u in snapshot.unread) or any("crashed" in s.reason for s in skipped),
+        blind=any(u.code in BLIND for u in snapshot.unread) or _has_crashed(skipped),
     )
     narrowed = _narrowed(diagnosis, snapshot, request.names) if request.names else diagnosis
     return situation.told(narrowed), snapshot
@@ -199,8 +199,14 @@ def _narrowed(diagnosis: Diagnosis, snapshot: Snapshot, names: Iterable[str]) ->
         ledger=tuple(r for r in diagnosis.ledger if r.pipeline in wanted),
         skipped=tuple(s for s in diagnosis.skipped if s.pipeline is None or s.pipeline in wanted),
         pipelines=tuple(p for p in diagnosis.pipelines if p.name in wanted),
-        blind=any(u.code in BLIND and (u.pipeline is None or u.pipeline in wanted) for u in snapshot.unread),
+        blind=any(u.code in BLIND and (u.pipeline is None or u.pipeline in wanted) for u in snapshot.unread)
+        or _has_crashed(diagnosis.skipped),
     )
+
+
+def _has_crashed(skipped: Iterable[SkippedCheck]) -> bool:
+    """A check that crashed has not looked."""
+    return any(s.reason.startswith(CRASHED) for s in skipped)
 
 
 def _concerns(finding: Finding, names: Collection[str], datasets: Collection[str]) -> bool:

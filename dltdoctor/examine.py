@@ -7,6 +7,8 @@ from dltdoctor.finding import Finding, SkippedCheck
 from dltdoctor.ledger import Ledger
 from dltdoctor.snapshot import Snapshot, Unread
 
+CRASHED = "the check crashed, which is a bug of dltdoctor"
+
 # What a check asks for, and the areas of the world that have to be read for it.
 _NEEDS = {
     "pipelines": ("pipelines",),
@@ -74,7 +76,7 @@ def examine(
         elif isinstance(outcome, Skipped):
             skipped.append(SkippedCheck(check=check.code, pipeline=None, reason=outcome.reason))
         else:
-            reason = f"the check crashed, which is a bug of dltdoctor: {outcome.error}"
+            reason = f"{CRASHED}: {outcome.error}"
             skipped.append(SkippedCheck(check=check.code, pipeline=None, reason=reason))
     return tuple(sorted(findings, key=_order)), tuple(skipped)
 

@@ -123,7 +123,8 @@ def _of_database(
     for drafted in whole:
         key = drafted.migration.load_key
         of_load = [d for d in whole if d.migration.load_key == key]
-        cures.append(_cure(drafted, of_load, closes=last_of_load[key] is drafted and key not in refused))
+        closes = last_of_load[key] is drafted and key not in refused
+        cures.append(_cure(drafted, of_load, _settled(ledger, drafted.migration), closes=closes))
     return cures, held
 
 
@@ -202,14 +203,15 @@ def _held(finding: Finding, reason: str) -> HeldBack:
     return HeldBack(code=finding.code, pipeline=finding.pipeline, message=finding.message, reason=reason)
 
 
-def _cure(drafted: _Drafted, of_load: Sequence[_Drafted], *, closes: bool) -> Cure:
+def _cure(drafted: _Drafted, of_load: Sequence[_Drafted], settled: Collection[str], *, closes: bool) -> Cure:
+    """`settled` are root tables of the load that have arrived without this."""
     finding, migration = drafted.finding, drafted.migration
     missing = drafted.missing
     tables = [d.migration.entry.row.table for d in of_load]
     steps = [drafted.step]
     files: tuple[WriteFile | Rename, ...] = ()
     if closes and not migration.is_plain:
-        if migration.load.verdict != "false-commit" and _may_record(migration, tables):
+        if migration.load.verdict != "false-commit" and _may_record(migration, {*tables, *settled}):
             steps.append(record_step(migration))
         files = settle_steps(migration, tables)
         unproved = [d.migration.entry.row.table for d in of_load if d.missing and d is not drafted]
@@ -226,6 +228,18 @@ def _cure(drafted: _Drafted, of_load: Sequence[_Drafted], *, closes: bool) -> Cu
         cost=listed(missing, most=9),
         guarantees_missing=missing,
     )
+
+
+def _settled(ledger: Ledger, migration: Migration) -> set[str]:
+    """Root tables that the same load staged, and whose staged rows are all in the final table."""
+    row, load_id = migration.entry.row, migration.load.staged.load_id
+    return {
+        e.row.table
+        for e in ledger.entries
+        if (e.row.pipeline, e.row.schema, e.row.parent, e.route)
+        == (row.pipeline, row.schema, None, migration.entry.route)
+        and any(v.staged.load_id == load_id and v.verdict == "leftover" for v in e.loads)
+    }
 
 
 def _may_record(migration: Migration, arrived: Collection[str]) -> bool:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from dltdoctor.finding import Safety
 from dltdoctor.snapshot import Value
-from dltdoctor.steps.step import FinishLoad, Rename, RunSql, Step, WriteFile
+from dltdoctor.steps.step import Step
 
 PLAN_VERSION: Literal[1] = 1
 
@@ -17,7 +17,7 @@ class Cure(Value):
     pipeline: str | None
     message: str
     safety: Safety
-    steps: tuple[RunSql | WriteFile | Rename | FinishLoad, ...]
+    steps: tuple[Step, ...]
     cost: str = ""
     guarantees_missing: tuple[str, ...] = ()
 

@@ -53,6 +53,15 @@ class KeptRename(Value):
     target: str
 
 
+class KeptArchive(Value):
+    """An archive that undo brings a directory back from: its SHA-256, its size, and bytes of content at most."""
+
+    archive: str
+    digest: str
+    size: int
+    content: int
+
+
 class Receipt(Value):
     """One repair. `home` is the schema of the database that holds its record and its captures.
 
@@ -73,6 +82,7 @@ class Receipt(Value):
     captures: tuple[Capture, ...] = ()
     files: tuple[KeptFile, ...] = ()
     renames: tuple[KeptRename, ...] = ()
+    archives: tuple[KeptArchive, ...] = ()
     undoes: str | None = None
     undone_by: str | None = None
     has_undo: bool = True

@@ -11,9 +11,18 @@ from dltdoctor.errors import CouldNotLookError, DoctorError, RefusedError, Usage
 from dltdoctor.plan import Cure, Plan
 from dltdoctor.receipt import Capture, KeptRename, Receipt, Status
 from dltdoctor.snapshot import Value
-from dltdoctor.steps.step import FinishLoad, Rename, RunSql, WriteFile
+from dltdoctor.steps.step import ArchiveDirectory, FinishLoad, Rename, RestoreDirectory, RunSql, Step, WriteFile
 from dltdoctor.words import count
 from dltdoctor.world.credentials import Credentials
+from dltdoctor.world.directory_steps import (
+    DirectoryStep,
+    carry_out_directory,
+    directory_inverses,
+    drop_archives,
+    has_begun,
+    keep,
+    sweep,
+)
 from dltdoctor.world.file_steps import carry_out, check_files, done_already, kept_file, take_back
 from dltdoctor.world.finish_load import LoadNotFinishedError
 from dltdoctor.world.postgres.capture import undo_step
@@ -58,6 +67,8 @@ def apply(plan: Plan, workshop: Workshop, *, title: str, keep_undo: bool = True,
     """
     files = _files(plan)
     check_files(files)
+    # Archives are whole and compared before the receipt that relies on them.
+    archives = keep(_directories(plan), workshop.progress)
     receipt = Receipt(
         id=new_id(),
         version=1,
@@ -70,16 +81,22 @@ def apply(plan: Plan, workshop: Workshop, *, title: str, keep_undo: bool = True,
         connection=_without_secret(workshop.way_in),
         files=tuple(kept_file(s, files[:at]) for at, s in enumerate(files) if isinstance(s, WriteFile)),
         renames=tuple(KeptRename(source=s.source, target=s.target) for s in files if isinstance(s, Rename)),
+        archives=archives,
         undoes=undoes,
         has_undo=keep_undo and not any(isinstance(s, FinishLoad) for s in plan.steps),
     )
-    workshop.receipts.write(receipt)
+    try:
+        workshop.receipts.write(receipt)
+    except RefusedError:
+        drop_archives(archives)
+        raise
     try:
         receipt = _database(receipt, workshop, keep_undo=keep_undo)
     except BaseException:
         # Nothing has been committed: what was only begun leaves no receipt, unless the commit's answer got lost.
         if not _may_have_committed(receipt, workshop):
             workshop.receipts.remove(receipt)
+            drop_archives(archives)
         raise
     return _after_database(receipt, workshop)
 
@@ -96,7 +113,8 @@ def undo(receipt: Receipt, workshop: Workshop) -> Receipt:
     if receipt.is_unfinished and _sql(receipt.plan) and not _has_committed(receipt, workshop):
         return _closed(receipt, workshop, "void", "nothing of it was done")
     plan = undo_plan(receipt, workshop)
-    return apply(plan, workshop, title=f"Undo of {receipt.id}: {receipt.title}", undoes=receipt.id)
+    beside = msgspec.structs.replace(workshop, fallback_home=receipt.home or workshop.fallback_home)
+    return apply(plan, beside, title=f"Undo of {receipt.id}: {receipt.title}", undoes=receipt.id)
 
 
 def undo_plan(receipt: Receipt, workshop: Workshop) -> Plan:
@@ -111,7 +129,7 @@ def undo_plan(receipt: Receipt, workshop: Workshop) -> Plan:
             f"receipt {receipt.id} kept nothing to undo with",
             "It was made with --no-undo, or dlt itself finished a load, which cannot be taken back.",
         )
-    steps: list[RunSql | WriteFile | Rename | FinishLoad] = []
+    steps: list[Step] = []
     if receipt.captures:
         if workshop.way_in is None:
             raise RefusedError(f"the database {receipt.target} is needed to undo this", "Pass --dsn.")
@@ -122,6 +140,7 @@ def undo_plan(receipt: Receipt, workshop: Workshop) -> Plan:
             inverses = [undo_step(writing.connection, c, home, f"{stem}_{n}_aside") for n, c in reversed(captures)]
         steps += _relying(inverses, receipt.plan)
     steps += _file_inverses(receipt)
+    steps += directory_inverses(receipt, workshop.receipts.archives)
     cure = Cure(
         code=receipt.plan.cures[0].code if receipt.plan.cures else "",
         fingerprint="",
@@ -190,12 +209,11 @@ def _after_database(receipt: Receipt, workshop: Workshop) -> Receipt:
         workshop.progress(file.title)
         carry_out(file)
         done.add(file)
+    _do_directories(receipt, workshop)
     outcome: list[str] = []
     for cure in receipt.plan.cures:
         try:
-            outcome += [
-                workshop.finish(step, workshop.progress) for step in cure.steps if isinstance(step, FinishLoad)
-            ]
+            outcome += [workshop.finish(step, workshop.progress) for step in cure.steps if isinstance(step, FinishLoad)]
         except DoctorError as error:
             if not (isinstance(error, LoadNotFinishedError) and error.has_moved):
                 # dlt has not begun: what was laid out for it is taken back. Otherwise it is dlt's by now.
@@ -205,7 +223,23 @@ def _after_database(receipt: Receipt, workshop: Workshop) -> Receipt:
                         done.remove(step)
             _closed(receipt, workshop, "applied" if receipt.captures or done else "void", error.message)
             raise
-    return _closed(receipt, workshop, "applied", "; ".join(outcome))
+    closed = _closed(receipt, workshop, "applied", "; ".join(outcome))
+    for directory in _directories(receipt.plan):
+        sweep(directory)
+    return closed
+
+
+def _do_directories(receipt: Receipt, workshop: Workshop) -> None:
+    """What could not even be begun leaves no receipt; what was begun leaves it unfinished."""
+    for at, step in enumerate(_directories(receipt.plan)):
+        workshop.progress(step.title)
+        try:
+            carry_out_directory(step)
+        except RefusedError:
+            if at == 0 and not has_begun(step):
+                workshop.receipts.remove(receipt)
+                drop_archives(receipt.archives)
+            raise
 
 
 def _closed(receipt: Receipt, workshop: Workshop, status: Status, outcome: str) -> Receipt:
@@ -247,6 +281,10 @@ def _fallback_home(plan: Plan, workshop: Workshop) -> str:
     """The staging dataset: the plan locks its tables without changing them."""
     changed = {t.schema for step in _sql(plan) for t in step.touches}
     return next((s for step in _sql(plan) for s, _ in step.locks if s not in changed), workshop.fallback_home)
+
+
+def _directories(plan: Plan) -> Sequence[DirectoryStep]:
+    return [step for step in plan.steps if isinstance(step, ArchiveDirectory | RestoreDirectory)]
 
 
 def _sql(plan: Plan) -> Sequence[RunSql]:

@@ -20,6 +20,8 @@ from dltdoctor.situation import Situation
 from dltdoctor.snapshot import Snapshot, Value
 from dltdoctor.steps.step import FinishLoad, RunSql
 from dltdoctor.world.credentials import Credentials
+from dltdoctor.world.dlt_merge import warmed_up
+from dltdoctor.world.directory_steps import drop_archives
 from dltdoctor.world.finish_load import credentials_environ, finish
 from dltdoctor.world.postgres.session import open_session
 from dltdoctor.world.postgres.writing import drop_captures
@@ -67,9 +69,10 @@ class Proof(Value):
 
 def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
     """Diagnose, and plan a cure for each finding that has one. Changes nothing."""
-    survey, snapshot, ledger, findings = _examined(request, wish, progress)
-    progress("planning")
-    cures, held = _cures(wish, findings, ledger, snapshot, survey, request)
+    with warmed_up(wanted=wish.migrate):
+        survey, snapshot, ledger, findings = _examined(request, wish, progress)
+        progress("planning")
+        cures, held = _cures(wish, findings, ledger, snapshot, survey, request)
     admitted = [c for c in cures if c.safety == "safe" or (c.safety == "unsafe" and wish.unsafe)]
     held += [_held_back(c, request) for c in cures if c not in admitted]
     target, admitted, others = _one_database(admitted, snapshot)
@@ -293,4 +296,5 @@ def forget(receipt: Receipt, request: Request, *, progress: Progress) -> None:
     way_in = way_into(request, receipt, progress=progress) if receipt.captures else None
     if way_in:
         drop_captures(way_in, receipt)
+    drop_archives(receipt.archives)
     receipts(request).remove(receipt)

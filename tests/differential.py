@@ -7,6 +7,7 @@ and every table can be compared row for row.
 import itertools
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -82,7 +83,9 @@ def recipes(draw: st.DrawFn, *, keeps_package: bool) -> Recipe:
     """A recipe; the last batch is loaded after the repair, the one before it is the one that fails."""
     count = draw(st.integers(2, 3)) + 1
     replace = draw(st.sampled_from(REPLACING))
-    kinds = draw(st.lists(st.sampled_from([k for k in KINDS if k not in REPLACING] + [replace]), min_size=1, max_size=3))
+    kinds = draw(
+        st.lists(st.sampled_from([k for k in KINDS if k not in REPLACING] + [replace]), min_size=1, max_size=3)
+    )
     roots = tuple(draw(_roots(kind, count)) for kind in kinds)
     denied = draw(st.sets(st.integers(0, len(roots) - 1), min_size=1))
     return Recipe(
@@ -101,7 +104,11 @@ def _roots(draw: st.DrawFn, kind: Kind, count: int) -> Root:
     row = st.tuples(st.integers(1, 6), st.integers(0, 99), st.integers(0, 2))
     unique = None if kind in ("dedup", "key-less", *REPLACING) else (lambda r: r[0])
     sorted_by = (lambda r: (r[0], r[1])) if kind == "dedup" else unique
-    batch = st.lists(row, min_size=1, max_size=5, unique_by=sorted_by) if sorted_by else st.lists(row, min_size=1, max_size=5)
+    batch = (
+        st.lists(row, min_size=1, max_size=5, unique_by=sorted_by)
+        if sorted_by
+        else st.lists(row, min_size=1, max_size=5)
+    )
     return Root(
         kind=kind,
         key=key,
@@ -169,8 +176,6 @@ def rows(twins: Twins, world: Patient) -> dict[str, list[str]]:
     left_out = {k: list(v) for k, v in CLOCKS.items()}
     found = {}
     for table, columns in _columns(world, twins.dataset).items():
-        if table == "_dlt_loads" and not is_recorded(twins.recipe):
-            continue  # without its package nothing proves that the other tables' jobs were done, too
         hidden = set(left_out.get(table, []))
         if not twins.recipe.keeps_package:
             hidden |= set(VALIDITY)  # the boundary stands in the package only; the load id is as near as one gets
@@ -182,9 +187,9 @@ def rows(twins: Twins, world: Patient) -> dict[str, list[str]]:
 def same(found: dict[str, list[str]], wanted: dict[str, list[str]]) -> None:
     """Fail with the rows that differ, by table."""
     for table in sorted({*found, *wanted}):
-        have, want = found.get(table), wanted.get(table)
+        have, want = (Counter(side.get(table, ["no table"])) for side in (found, wanted))
         if have != want:
-            raise AssertionError(f"{table}: there is {have}, there should be {want}")
+            raise AssertionError(f"{table}: too many: {list(have - want)}, missing: {list(want - have)}")
 
 
 def facts(twins: Twins, world: Patient) -> dict[str, list[str]]:
@@ -194,10 +199,6 @@ def facts(twins: Twins, world: Patient) -> dict[str, list[str]]:
         if not table.startswith("_dlt"):
             found[table] = _select(world, twins.dataset, table, [c for c in columns if not c.startswith("_dlt")])
     return found
-
-
-def is_recorded(recipe: Recipe) -> bool:
-    return recipe.keeps_package or len(recipe.denied) == len(recipe.roots)
 
 
 def _columns(world: Patient, dataset: str) -> dict[str, list[str]]:
@@ -260,7 +261,11 @@ def _resource(recipe: Recipe, at: int, root: Root, batch: int) -> Any:
 
 def _item(recipe: Recipe, root: Root, batch: int, row: tuple[int, int, int]) -> dict[str, Any]:
     number, value, nested = row
-    item: dict[str, Any] = {"id": number, "part": number % 3, "value": value, "note": f"it's \"{value}\"; %s"}
+    if root.kind == "insert-only" and not recipe.keeps_package:
+        # Rows whose keys are all there have nowhere to go: without a package nobody can call them stranded,
+        # though dlt's own merge would have added their nested rows.
+        number += 10 * batch
+    item: dict[str, Any] = {"id": number, "part": number % 3, "value": value, "note": f'it\'s "{value}"; %s'}
     if root.deletes:
         item["gone"] = value % 4 == 0
     if recipe.late_column and batch >= recipe.last and root.kind != "staging-optimized":
@@ -274,7 +279,8 @@ def _nested(recipe: Recipe, depth: int, many: int, value: int) -> dict[str, Any]
         return {}
     return {
         recipe.column("items"): [
-            {recipe.column("sku"): f"{value}-{depth}-{n}"} | _nested(recipe, depth - 1, many, value) for n in range(many)
+            {recipe.column("sku"): f"{value}-{depth}-{n}"} | _nested(recipe, depth - 1, many, value)
+            for n in range(many)
         ]
     }
 
@@ -313,7 +319,9 @@ def _world(admin: str, database: str, place: Path) -> Patient:
     )
     (place / "world" / "project").mkdir(parents=True)
     (place / "world" / "pipelines").mkdir()
-    return Patient(root=place, project=place / "world" / "project", pipelines_dir=place / "world" / "pipelines", dsn=dsn)
+    return Patient(
+        root=place, project=place / "world" / "project", pipelines_dir=place / "world" / "pipelines", dsn=dsn
+    )
 
 
 def _loader(dsn: str) -> str:
@@ -327,7 +335,8 @@ def _copy(twins: Twins) -> None:
     shutil.copytree(twins.clean.pipelines_dir, twins.twin.pipelines_dir)
     with psycopg.connect(twins.admin, autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()", (source,)
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+            (source,),
         )
         connection.execute(f"CREATE DATABASE {target} TEMPLATE {source} OWNER {ROLE}".encode())
 

@@ -159,9 +159,7 @@ class Ward:
 
     def sessions(self) -> list[int]:
         """The process ids of the repair's sessions."""
-        query = (
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'dltdoctor' AND datname = current_database()"
-        )
+        query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'dltdoctor' AND datname = current_database()"
         return [pid for (pid,) in self.patient.fetch(query)]
 
     def _state(self) -> State:

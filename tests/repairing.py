@@ -110,7 +110,7 @@ class Patient(msgspec.Struct, frozen=True):
     def as_role(self, *grants: str) -> "Iterator[Patient]":
         """The same world for an ordinary role that has these privileges only; `{role}` stands for its name."""
         name = f"{conninfo_to_dict(self.dsn)['dbname']}_role"
-        self.execute(f'CREATE ROLE "{name}" LOGIN PASSWORD \'of-the-role\'')
+        self.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD 'of-the-role'")
         try:
             self.execute(*(grant.format(role=f'"{name}"') for grant in grants))
             yield msgspec.structs.replace(self, dsn=make_conninfo(self.dsn, user=name, password="of-the-role"))

@@ -88,7 +88,9 @@ def test_ctrl_c_in_the_middle(pending: Patient) -> None:
 
 def wait_for_sleep(pending: Patient) -> None:
     for _ in range(600):
-        if pending.fetch("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"):
+        if pending.fetch(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        ):
             return
         time.sleep(0.05)
     raise AssertionError("the repair never came to the merge")

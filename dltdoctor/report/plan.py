@@ -13,7 +13,7 @@ from dltdoctor.plan import Cure, HeldBack, Plan
 from dltdoctor.receipt import Capture, Receipt
 from dltdoctor.report.json import encode
 from dltdoctor.report.style import STYLES, Page
-from dltdoctor.steps.step import FinishLoad, Rename, RunSql, WriteFile
+from dltdoctor.steps.step import ArchiveDirectory, FinishLoad, Rename, RestoreDirectory, RunSql, Step, WriteFile
 from dltdoctor.words import count, relation
 
 STYLE_OF = {"safe": "ok", "unsafe": "error", "manual": "warning"}
@@ -77,7 +77,7 @@ def _table(capture: Capture) -> dict[str, Any]:
     }
 
 
-def _step_summary(step: RunSql | WriteFile | Rename | FinishLoad) -> dict[str, Any]:
+def _step_summary(step: Step) -> dict[str, Any]:
     summary: dict[str, Any] = {"title": step.title, "note": step.note or None}
     if isinstance(step, RunSql):
         summary["sql"] = list(step.statements)
@@ -85,6 +85,8 @@ def _step_summary(step: RunSql | WriteFile | Rename | FinishLoad) -> dict[str, A
         summary["file"] = step.path
     elif isinstance(step, Rename):
         summary["rename"] = [step.source, step.target]
+    elif isinstance(step, ArchiveDirectory | RestoreDirectory):
+        summary["directory"] = {"path": step.directory, "parts": list(step.parts), "archive": step.archive}
     else:
         summary["dlt"] = {"pipeline": step.pipeline, "load_id": step.load_id, "interpreter": step.interpreter}
     return summary
@@ -118,6 +120,8 @@ def render_done(
         page.line(page.text(f"{kept.path} {'written' if kept.after else 'removed'}"), indent=4)
     for moved in receipt.renames:
         page.line(page.text(f"{moved.source} moved to {moved.target}"), indent=4)
+    for archive in receipt.archives:
+        page.line(page.text(f"kept in {archive.archive}"), indent=4, hang=2)
     if receipt.outcome:
         page.line(page.text(receipt.outcome), indent=4)
     if receipt.has_undo:

@@ -25,6 +25,7 @@ from dltdoctor.snapshot.destination import (
     ViewReference,
 )
 from dltdoctor.snapshot.local import Cursor, Job, Package, Pipeline, State
+from dltdoctor.snapshot.readers import Contract, Copy, DeclaredTable, Reader, Share
 from dltdoctor.snapshot.schema import Disposition, Schema, SchemaColumn, SchemaTable
 from dltdoctor.snapshot.source import Argument, Call, Source, TextReference
 from dltdoctor.snapshot.value import Value
@@ -38,8 +39,11 @@ __all__ = [
     "Column",
     "Config",
     "ConfigValue",
+    "Contract",
+    "Copy",
     "Cursor",
     "Database",
+    "DeclaredTable",
     "Disposition",
     "Job",
     "LoadRow",
@@ -49,12 +53,14 @@ __all__ = [
     "PgSchema",
     "Pipeline",
     "PipelineConfig",
+    "Reader",
     "Route",
     "Rows",
     "Schema",
     "SchemaColumn",
     "SchemaTable",
     "Setting",
+    "Share",
     "Snapshot",
     "Source",
     "StagedLoad",
@@ -68,7 +74,7 @@ __all__ = [
     "ViewReference",
 ]
 
-Area = Literal["pipelines", "config", "source", "catalog", "ledger"]
+Area = Literal["pipelines", "config", "source", "catalog", "ledger", "readers"]
 
 
 class Route(Value):
@@ -118,7 +124,8 @@ class Unread(Value):
 class Snapshot(Value):
     """Everything that was read for one examination. `taken_at` is Unix seconds, local clock.
 
-    `ended_loads` are known to be over: whatever of them has not arrived is not on its way.
+    `ended_loads` are known to be over: whatever of them has not arrived is not on its way. `contracts`
+    are the declared readers, `readers` what each finds in each database.
     """
 
     pipelines: tuple[Pipeline, ...] = ()
@@ -129,6 +136,8 @@ class Snapshot(Value):
     unread: tuple[Unread, ...] = ()
     taken_at: float = 0.0
     ended_loads: frozenset[str] = frozenset()
+    contracts: tuple[Contract, ...] = ()
+    readers: tuple[Reader, ...] = ()
 
     def routes_of(self, pipeline: str) -> tuple[Route, ...]:
         return tuple(r for r in self.routes if r.pipeline == pipeline)

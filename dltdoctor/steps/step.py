@@ -96,8 +96,39 @@ class FinishLoad(Value, tag="finish-load"):
     note: str = ""
 
 
-Step = RunSql | WriteFile | Rename | FinishLoad
-Kind = Literal["run-sql", "write-file", "rename", "finish-load"]
+class ArchiveDirectory(Value, tag="archive-directory"):
+    """Parts of a directory kept in one compressed file, then removed; the part "" is the directory itself.
+
+    `parts` are relative to `directory`; `before` is the fingerprint of what is there now.
+    """
+
+    title: str
+    directory: str
+    parts: tuple[str, ...]
+    archive: str
+    before: str
+    note: str = ""
+
+
+class RestoreDirectory(Value, tag="restore-directory"):
+    """Parts of a directory brought back from an archive; their places must be free.
+
+    `digest` is the archive's SHA-256, `after` the fingerprint of all parts when they are back, `size` the
+    bytes that they take at most.
+    """
+
+    title: str
+    directory: str
+    parts: tuple[str, ...]
+    archive: str
+    digest: str
+    after: str
+    size: int
+    note: str = ""
+
+
+Step = RunSql | WriteFile | Rename | FinishLoad | ArchiveDirectory | RestoreDirectory
+Kind = Literal["run-sql", "write-file", "rename", "finish-load", "archive-directory", "restore-directory"]
 
 
 def is_database_step(step: Step) -> bool:

@@ -4,6 +4,7 @@ dlt generates it in a child process with an empty home, an empty directory and a
 that the user's configuration can neither interfere nor be touched, and dlt is not imported here.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -210,24 +211,64 @@ def _has_expressions(document: Document, root: str) -> bool:
     return isinstance(table, dict) and any(table.get(hint) for hint in _EXPRESSIONS)
 
 
-def _ask(payloads: Sequence[dict[str, object]], python: str) -> list[_Answer]:
-    with tempfile.TemporaryDirectory(prefix="dltdoctor-") as home:
+class _Child:
+    """dlt in a process of its own, which imports it while nobody asks yet."""
+
+    def __init__(self, python: str) -> None:
+        self.python = python
+        self._home = tempfile.TemporaryDirectory(prefix="dltdoctor-")
         try:
-            done = subprocess.run(
+            self._process = subprocess.Popen(
                 [python, "-m", _CHILD],
-                input=msgspec.json.encode(payloads),
-                capture_output=True,
-                cwd=home,
-                env=_environ(home, python),
-                timeout=TIMEOUT_S,
-                check=False,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=self._home.name,
+                env=_environ(self._home.name, python),
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise NotGeneratedError(f"dlt could not be asked for its SQL: {error}", _HINT) from error
+        except BaseException:
+            self._home.cleanup()
+            raise
+
+    def ask(self, payloads: Sequence[dict[str, object]]) -> tuple[bytes, bytes]:
+        """What it prints, and what it complains about. Raises `subprocess.TimeoutExpired`."""
+        return self._process.communicate(msgspec.json.encode(payloads), timeout=TIMEOUT_S)
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._home.cleanup()
+
+
+_waiting: list[_Child] = []
+
+
+@contextlib.contextmanager
+def warmed_up(*, wanted: bool = True, python: str = sys.executable) -> Iterator[None]:
+    """Let dlt be imported in the background during the block, in which its SQL will be asked for."""
+    if wanted:
+        with contextlib.suppress(OSError):
+            _waiting.append(_Child(python))
     try:
-        return msgspec.json.decode(done.stdout, type=list[_Answer])
+        yield
+    finally:
+        while _waiting:
+            _waiting.pop().end()
+
+
+def _ask(payloads: Sequence[dict[str, object]], python: str) -> list[_Answer]:
+    try:
+        child = _waiting.pop() if _waiting and _waiting[-1].python == python else _Child(python)
+        try:
+            answer, complaint = child.ask(payloads)
+        finally:
+            child.end()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotGeneratedError(f"dlt could not be asked for its SQL: {error}", _HINT) from error
+    try:
+        return msgspec.json.decode(answer, type=list[_Answer])
     except msgspec.DecodeError:
-        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        last = (complaint.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"])[-1]
         raise NotGeneratedError(f"dlt could not be asked for its SQL: {last}", _HINT) from None
 
 

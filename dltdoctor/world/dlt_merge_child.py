@@ -4,6 +4,8 @@ Runs with every dlt since 1.0 and needs nothing but it and the standard library,
 of a project can run it. It opens no connection and no file. `dlt_merge` starts it and says what it sees.
 """
 
+import contextlib
+import importlib
 import importlib.util
 import json
 import os
@@ -24,6 +26,8 @@ def main() -> None:
     if hasattr(os, "geteuid"):
         os.geteuid = lambda: 1000  # for root dlt would read /var/dlt/config.toml, whatever HOME is
     _stand_in_for_psycopg2()
+    with contextlib.suppress(ImportError):
+        importlib.import_module("dlt.destinations.sql_jobs")  # while whoever asks is still busy with the question
     requests = json.load(sys.stdin)
     json.dump([_answer(request) for request in requests], answers)
     answers.close()

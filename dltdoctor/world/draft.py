@@ -31,7 +31,8 @@ from dltdoctor.world.providers import (
 )
 from dltdoctor.world.routing import destination_of, is_computed, pipeline_arguments, routes_of
 from dltdoctor.world.source_walk import Walk
-from dltdoctor.world.survey import SUPPORTED, Request
+from dltdoctor.world.survey import Request
+from dltdoctor.world.surveyor import SUPPORTED
 from dltdoctor.world.toml import TomlFile
 from dltdoctor.world.unreadable import UnreadableError
 

@@ -12,6 +12,7 @@ from dltdoctor.receipt import Receipt
 from dltdoctor.world.atomic import replace_file
 
 SUFFIX = ".json"
+_MADE: set[str] = set()
 
 
 def state_dir(environ: Mapping[str, str], home: Path) -> Path:
@@ -22,7 +23,11 @@ def state_dir(environ: Mapping[str, str], home: Path) -> Path:
 
 def new_id() -> str:
     """An identifier that sorts by time, e.g. "20261123T081530-4f2a"."""
-    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+    while True:
+        made = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+        if made not in _MADE:  # hundreds may be made in one second
+            _MADE.add(made)
+            return made
 
 
 class Receipts:
@@ -30,6 +35,7 @@ class Receipts:
 
     def __init__(self, root: Path) -> None:
         self.root = root / "receipts"
+        self.archives = root / "archives"
 
     def write(self, receipt: Receipt) -> None:
         """Write or replace a receipt, on disk before this returns. Raises `RefusedError`."""

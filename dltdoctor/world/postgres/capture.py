@@ -157,11 +157,10 @@ def _begin(kept: Kept) -> "Iterator[Composed]":
 def _end(kept: Kept) -> "Iterator[Composed]":
     from psycopg import sql  # noqa: PLC0415
 
-    table = sql.Identifier(kept.touched.schema, kept.touched.table)
     for event in ("delete", "insert", "update", "truncate"):
         name = f"{kept.stem}_{event}"
-        yield sql.SQL("DROP TRIGGER {} ON {}").format(sql.Identifier(name), table)
-        yield sql.SQL("DROP FUNCTION {}()").format(sql.Identifier(kept.home, name))
+        # Only a table's owner may drop its triggers, but ours goes with our function.
+        yield sql.SQL("DROP FUNCTION {}() CASCADE").format(sql.Identifier(kept.home, name))
     yield sql.SQL("DROP SEQUENCE {}").format(sql.Identifier(kept.home, f"{kept.stem}_op"))
 
 

@@ -22,6 +22,8 @@ SAMPLE = 20
 
 _NO_LOAD = SQL('NULL::text COLLATE "C"')
 _NEWER = SQL("coalesce({}.load_id > sample.load_id, false)")
+# Of several staged rows of one key dlt keeps one: its key came with this very load.
+_SIBLING = SQL("coalesce(p.load_id = sample.load_id, false)")
 
 
 class Source(NamedTuple):
@@ -84,7 +86,8 @@ def proof_of(
     return SQL(template("staged_proof")).format(
         part=Literal(part),
         any_lost=SQL(", ").join(SQL("bool_or(s.{})").format(_numbered("lost", i)) for i in range(len(lost))),
-        arrived=SQL("coalesce({}, false)").format(SQL(" AND ").join(arrived)),
+        arrived=SQL("coalesce({}, false)").format(SQL(" AND ").join(arrived))
+        + (SQL(" OR ") + _SIBLING if proof.by_key else SQL("")),
         superseded=SQL(" OR ").join(newer) if newer else SQL("false"),
         lost=SQL("").join(
             SQL(", coalesce(f.found IS TRUE AND NOT {} AND {}, false) AS {}").format(

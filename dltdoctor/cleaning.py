@@ -1,0 +1,226 @@
+"""The use case `clean-cache`: from a snapshot to the judgement of each working dir, and to what is purged."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from dltdoctor import __version__, repair
+from dltdoctor.doctor import did_you_mean
+from dltdoctor.errors import DoctorError, RefusedError, UsageError
+from dltdoctor.ledger import draw_up
+from dltdoctor.plan import Cure, Plan
+from dltdoctor.purge import Facts, Objection, Purge, judge, prunable
+from dltdoctor.receipt import Receipt
+from dltdoctor.situation import Situation
+from dltdoctor.snapshot import Pipeline, Snapshot, Value
+from dltdoctor.steps.step import ArchiveDirectory
+from dltdoctor.treatment import bench, receipts
+from dltdoctor.words import count, listed
+from dltdoctor.world.archive import check_room, megabytes, need
+from dltdoctor.world.directory_steps import archive_step
+from dltdoctor.world.postgres.dlt_tables import read_load_rows
+from dltdoctor.world.postgres.session import open_session
+from dltdoctor.world.survey import Progress, Request, Survey, project_of, take
+from dltdoctor.world.trees import check_name, check_place, extractions, holders, read_tree, strange_entries
+
+_SPAN = re.compile(r"(\d+)([hdw])")
+_SECONDS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+class Wish(Value):
+    """What was asked for: working dirs, or with `keep` only all but the newest of their completed packages.
+
+    `older_than` are seconds since a working dir, or with `keep` a package, was last written to.
+    """
+
+    everyone: bool = False
+    older_than: float | None = None
+    keep: int | None = None
+    unsafe: bool = False
+
+
+class Job(Value):
+    """A judgement with the step that it allows: None when it is refused or there is nothing to remove."""
+
+    purge: Purge
+    refusals: tuple[Objection, ...]
+    step: ArchiveDirectory | None
+
+
+class Prepared(Value):
+    """Everything that would be done, pipeline by pipeline. `spared` are those that were used too lately."""
+
+    jobs: tuple[Job, ...]
+    snapshot: Snapshot
+    wish: Wish
+    request: Request
+    spared: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+    @property
+    def to_do(self) -> tuple[Job, ...]:
+        return tuple(job for job in self.jobs if job.step)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 4 when something was refused, or 3 when all of that only because nothing could be looked at."""
+        from dltdoctor.purge import BLIND  # noqa: PLC0415
+
+        refused = [job for job in self.jobs if job.refusals]
+        blind = [job for job in refused if {o.kind for o in job.refusals} <= BLIND]
+        return 0 if not refused else 3 if len(blind) == len(refused) else 4
+
+
+class Outcome(Value):
+    """What became of one job: its receipt, or the error that stopped it."""
+
+    job: Job
+    receipt: Receipt | None = None
+    error: str = ""
+    hint: str = ""
+    exit_code: int = 0
+
+
+def seconds(text: str) -> float:
+    """A span such as "30d", "12h" or "2w" in seconds. Raises `UsageError`."""
+    found = _SPAN.fullmatch(text.strip())
+    if not found:
+        raise UsageError(f"{text!r} is no span of time", "Write hours, days or weeks, as 12h, 30d or 2w.")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
+    """Look at everything, and judge each working dir that was asked for. Changes nothing."""
+    for name in request.names:
+        check_name(name)
+    survey = take(request, progress)
+    snapshot = Situation(request).placed(survey.snapshot)
+    chosen = _chosen(request, survey, snapshot)
+    ledger = draw_up(snapshot)
+    recorded = _recorded(chosen, snapshot, survey)
+    progress("looking at the working dirs")
+    trees = {p.name: _facts(p, request, survey) for p in chosen}
+    open_by = holders(p.working_dir for p in chosen if p.working_dir)
+    jobs: list[Job] = []
+    spared: list[str] = []
+    for pipeline in chosen:
+        facts = msgspec.structs.replace(trees[pipeline.name], holders=open_by.get(pipeline.working_dir or "", ()))
+        if wish.keep is None and wish.older_than is not None and snapshot.taken_at - facts.newest < wish.older_than:
+            spared.append(pipeline.name)
+            continue
+        purge = judge(pipeline, snapshot, ledger, recorded.get(pipeline.name, {}), facts)
+        jobs.append(_job(purge, wish, snapshot, request))
+    without = tuple(p.name for p in snapshot.pipelines if p.name in request.names and p.working_dir is None)
+    return Prepared(
+        jobs=tuple(jobs), snapshot=snapshot, wish=wish, request=request, spared=tuple(spared), without=without
+    )
+
+
+def _chosen(request: Request, survey: Survey, snapshot: Snapshot) -> list[Pipeline]:
+    """The pipelines asked for that have a working dir. Raises `UsageError` for a name nobody knows."""
+    known = {p.name for p in snapshot.pipelines}
+    missing = next((n for n in request.names if n not in known), None)
+    if missing is not None:
+        places = listed(f"{d.path} ({d.origin})" for d in survey.dirs)
+        raise UsageError(
+            f"there is no pipeline {missing!r}", f"{did_you_mean(missing, known)}It was looked for in {places}."
+        )
+    return [
+        p for p in snapshot.pipelines if p.working_dir is not None and (not request.names or p.name in request.names)
+    ]
+
+
+def _recorded(chosen: list[Pipeline], snapshot: Snapshot, survey: Survey) -> Mapping[str, Mapping[str, int]]:
+    """Which of the local loads the destination records, with their status, by pipeline."""
+    found: dict[str, dict[str, int]] = {}
+    for database in snapshot.catalog.databases if snapshot.catalog else ():
+        names = [p for p in chosen if snapshot.catalog and snapshot.catalog.database(p.name) is database]
+        ids = {p.load_id for pipeline in names for p in pipeline.packages}
+        ids |= {s.load_id for s in database.states if not s.committed}
+        if not ids:
+            continue
+        with open_session(survey.ways_in[database.target.key]) as session:
+            rows = read_load_rows(session, database.tables, ids)
+        statuses = {row.load_id: row.status for row in rows}
+        found |= {pipeline.name: statuses for pipeline in names}
+    return found
+
+
+def _facts(pipeline: Pipeline, request: Request, survey: Survey) -> Facts:
+    """What is seen of a working dir; a place that is none to purge is not looked into."""
+    place = pipeline.working_dir or ""
+    try:
+        if str(Path(place).parent) not in {str(d.path) for d in survey.dirs}:
+            raise RefusedError(f"{place} is itself the pipelines dir", "Pass its parent as --pipelines-dir.")
+        own = str(receipts(request).root.parent)
+        check_place(place, home=str(request.home), forbidden=(str(request.cwd), str(project_of(request)), own))
+        tree = read_tree(place)
+    except RefusedError as error:
+        return Facts(problem=error.message, hint=error.hint)
+    return Facts(
+        size=tree.size,
+        files=tree.files,
+        newest=tree.newest,
+        strange=strange_entries(place),
+        extractions=extractions(place),
+        has_trace=any(e.path == "trace.pickle" for e in tree.entries),
+    )
+
+
+def _job(purge: Purge, wish: Wish, snapshot: Snapshot, request: Request) -> Job:
+    if wish.keep is not None:
+        before = None if wish.older_than is None else snapshot.taken_at - wish.older_than
+        purge = msgspec.structs.replace(purge, prunes=prunable(purge.shelf, wish.keep, before))
+    refusals = purge.refusals(unsafe=wish.unsafe)
+    if refusals or purge.prunes == ():
+        return Job(purge=purge, refusals=refusals, step=None)
+    folder = receipts(request).archives
+    try:
+        parts = ("",) if purge.prunes is None else _parts(purge)
+        tree = read_tree(purge.working_dir, parts)
+        check_room(folder, need(tree), f"the archive of {purge.pipeline}")
+    except RefusedError as error:
+        refused = Objection(kind="place", reason=f"{error.message}. {error.hint}")
+        return Job(purge=purge, refusals=(refused,), step=None)
+    return Job(purge=purge, refusals=(), step=archive_step(purge.working_dir, parts, tree.fingerprint, folder))
+
+
+def _parts(purge: Purge) -> tuple[str, ...]:
+    """The packages' directories as seen from the working dir."""
+    return tuple(str(Path(p.path).relative_to(purge.working_dir)) for p in purge.prunes or ())
+
+
+def carry_out(prepared: Prepared, *, progress: Progress) -> Iterator[Outcome]:
+    """Purge one working dir after another, each with a receipt of its own; one that fails stops no other."""
+    workshop = bench(prepared.request, None, progress)
+    for job in prepared.to_do:
+        try:
+            receipt = repair.apply(_plan(job), workshop, title=_title(job))
+        except DoctorError as error:
+            yield Outcome(job=job, error=error.message, hint=error.hint, exit_code=error.exit_code)
+        else:
+            yield Outcome(job=job, receipt=receipt)
+
+
+def _plan(job: Job) -> Plan:
+    purge = job.purge
+    cure = Cure(
+        code="DD207" if purge.is_cure else "",
+        fingerprint="",
+        pipeline=purge.pipeline,
+        message=_title(job),
+        safety="safe" if not purge.objections else "unsafe",
+        steps=(job.step,) if job.step else (),
+        cost="; ".join(o.reason for o in purge.objections),
+    )
+    return Plan(version=1, tool=__version__, made_at=time.time(), target=None, cures=(cure,))
+
+
+def _title(job: Job) -> str:
+    purge = job.purge
+    if purge.prunes is not None:
+        return f"{count(len(purge.prunes), 'completed load package')} of {purge.pipeline} archived and removed"
+    return f"the working dir of {purge.pipeline} ({megabytes(purge.facts.size)}) archived and removed"
