@@ -4,12 +4,12 @@ The file holds fingerprints and names, no values and no line numbers, in a fixed
 can be kept under version control and its changes can be read.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 import msgspec
 
 from dltdoctor.errors import UsageError
-from dltdoctor.finding import Finding, SkippedCheck
+from dltdoctor.finding import Finding
 from dltdoctor.snapshot import Value
 
 VERSION = 1
@@ -17,7 +17,7 @@ _AGAIN = "Write it anew with --update-baseline."
 
 
 class Entry(Value):
-    """A finding as the baseline remembers it."""
+    """A finding as the baseline remembers it; `path` is the file it stood in, if it stood in the project."""
 
     fingerprint: str
     code: str
@@ -25,6 +25,27 @@ class Entry(Value):
     pipeline: str | None = None
     dataset: str | None = None
     table: str | None = None
+    path: str | None = None
+
+
+class Seen(Value):
+    """A finding of now, and the file of the project that it stands in."""
+
+    finding: Finding
+    path: str | None = None
+
+
+class Looked(Value):
+    """What could be looked for: `whole` are the checks that saw all they read, `partly` those that saw the project.
+
+    A check that saw only the project cannot tell whether what it found in the database is gone.
+    """
+
+    whole: frozenset[str]
+    partly: frozenset[str]
+
+    def for_entry(self, entry: Entry) -> bool:
+        return entry.code in self.whole or (entry.code in self.partly and entry.path is not None)
 
 
 class Baseline(Value):
@@ -54,27 +75,21 @@ def encode(baseline: Baseline) -> bytes:
     return msgspec.json.format(msgspec.json.encode(baseline), indent=1) + b"\n"
 
 
-def updated(old: Baseline, findings: Iterable[Finding], skipped: Collection[SkippedCheck]) -> Baseline:
-    """The findings of now, and those old ones whose checks could not look this time."""
-    now = {f.fingerprint: _entry(f) for f in findings}
-    kept = {e.fingerprint: e for e in old.findings if was_skipped(e, skipped)}
+def updated(old: Baseline, seen: Iterable[Seen], looked: Looked) -> Baseline:
+    """The findings of now, and those old ones that nobody could look for this time."""
+    now = {each.finding.fingerprint: _entry(each) for each in seen}
+    kept = {e.fingerprint: e for e in old.findings if not looked.for_entry(e)}
     return Baseline(findings=tuple(sorted((kept | now).values(), key=lambda e: (e.code, e.fingerprint))))
 
 
-def gone(old: Baseline, findings: Iterable[Finding], skipped: Collection[SkippedCheck], ran: Collection[str]) -> tuple[Entry, ...]:
+def gone(old: Baseline, seen: Iterable[Seen], looked: Looked) -> tuple[Entry, ...]:
     """What the baseline names and is not there any more; what nobody looked for is not gone."""
-    here = {f.fingerprint for f in findings}
-    return tuple(
-        e for e in old.findings if e.fingerprint not in here and e.code in ran and not was_skipped(e, skipped)
-    )
+    here = {each.finding.fingerprint for each in seen}
+    return tuple(e for e in old.findings if e.fingerprint not in here and looked.for_entry(e))
 
 
-def was_skipped(entry: Entry, skipped: Iterable[SkippedCheck]) -> bool:
-    """True when the entry's check could not look, at all or for the entry's pipeline."""
-    return any(s.check == entry.code and (s.pipeline is None or s.pipeline == entry.pipeline) for s in skipped)
-
-
-def _entry(finding: Finding) -> Entry:
+def _entry(seen: Seen) -> Entry:
+    finding = seen.finding
     return Entry(
         fingerprint=finding.fingerprint,
         code=finding.code,
@@ -82,4 +97,5 @@ def _entry(finding: Finding) -> Entry:
         pipeline=finding.pipeline,
         dataset=finding.dataset,
         table=finding.table,
+        path=seen.path,
     )

@@ -16,7 +16,7 @@ import msgspec
 from dltdoctor.finding import Evidence, Finding, Remedy, Severity, fingerprint
 from dltdoctor.snapshot import Snapshot, Value
 
-AREAS = ("pipelines", "config", "source", "catalog", "ledger", "routes", "unread")
+AREAS = ("pipelines", "config", "source", "catalog", "ledger", "routes", "unread", "readers", "contracts")
 DLT_DOCS = "https://dlthub.com/docs"
 DLT_ISSUES = "https://github.com/dlt-hub/dlt/issues"
 

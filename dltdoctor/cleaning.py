@@ -1,8 +1,9 @@
 """The use case `clean-cache`: from a snapshot to the judgement of each working dir, and to what is purged."""
 
 import re
+import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -10,9 +11,10 @@ import msgspec
 from dltdoctor import __version__, repair
 from dltdoctor.doctor import did_you_mean
 from dltdoctor.errors import DoctorError, RefusedError, UsageError
-from dltdoctor.ledger import draw_up
+from dltdoctor.ledger import Ledger, draw_up
 from dltdoctor.plan import Cure, Plan
-from dltdoctor.purge import Facts, Objection, Purge, judge, prunable
+from dltdoctor.purge import BLIND, Facts, Objection, Purge, judge, prunable
+from dltdoctor.purge_hopes import Hope, hopes
 from dltdoctor.receipt import Receipt
 from dltdoctor.situation import Situation
 from dltdoctor.snapshot import Pipeline, Snapshot, Value
@@ -55,6 +57,7 @@ class Prepared(Value):
 
     jobs: tuple[Job, ...]
     snapshot: Snapshot
+    ledger: Ledger
     wish: Wish
     request: Request
     spared: tuple[str, ...] = ()
@@ -67,8 +70,6 @@ class Prepared(Value):
     @property
     def exit_code(self) -> int:
         """0, or 4 when something was refused, or 3 when all of that only because nothing could be looked at."""
-        from dltdoctor.purge import BLIND  # noqa: PLC0415
-
         refused = [job for job in self.jobs if job.refusals]
         blind = [job for job in refused if {o.kind for o in job.refusals} <= BLIND]
         return 0 if not refused else 3 if len(blind) == len(refused) else 4
@@ -115,7 +116,13 @@ def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
         jobs.append(_job(purge, wish, snapshot, request))
     without = tuple(p.name for p in snapshot.pipelines if p.name in request.names and p.working_dir is None)
     return Prepared(
-        jobs=tuple(jobs), snapshot=snapshot, wish=wish, request=request, spared=tuple(spared), without=without
+        jobs=tuple(jobs),
+        snapshot=snapshot,
+        ledger=ledger,
+        wish=wish,
+        request=request,
+        spared=tuple(spared),
+        without=without,
     )
 
 
@@ -152,9 +159,9 @@ def _recorded(chosen: list[Pipeline], snapshot: Snapshot, survey: Survey) -> Map
 def _facts(pipeline: Pipeline, request: Request, survey: Survey) -> Facts:
     """What is seen of a working dir; a place that is none to purge is not looked into."""
     place = pipeline.working_dir or ""
+    if str(Path(place).parent) not in {str(d.path) for d in survey.dirs}:
+        return Facts(problem=f"{place} is itself the pipelines dir", hint="Pass its parent as --pipelines-dir.")
     try:
-        if str(Path(place).parent) not in {str(d.path) for d in survey.dirs}:
-            raise RefusedError(f"{place} is itself the pipelines dir", "Pass its parent as --pipelines-dir.")
         own = str(receipts(request).root.parent)
         check_place(place, home=str(request.home), forbidden=(str(request.cwd), str(project_of(request)), own))
         tree = read_tree(place)
@@ -191,6 +198,28 @@ def _job(purge: Purge, wish: Wish, snapshot: Snapshot, request: Request) -> Job:
 def _parts(purge: Purge) -> tuple[str, ...]:
     """The packages' directories as seen from the working dir."""
     return tuple(str(Path(p.path).relative_to(purge.working_dir)) for p in purge.prunes or ())
+
+
+def hopes_of(prepared: Prepared) -> Mapping[str, tuple[Hope, ...]]:
+    """What people may hope for, by pipeline."""
+    everyone = {p.name: p for p in prepared.snapshot.pipelines}
+    jobs = [job.purge for job in prepared.jobs]
+    return {p.pipeline: hopes(everyone[p.pipeline], p, prepared.snapshot, prepared.ledger) for p in jobs}
+
+
+def pasteable(request: Request) -> Callable[[str], str]:
+    """Gives a command the options of this request, and dlt's own the places that they stand for."""
+    situation = Situation(request)
+
+    def change(line: str) -> str:
+        if not line.startswith("dlt "):
+            return situation.command(line)
+        if request.pipelines_dir is not None:
+            place = shlex.quote(str(request.pipelines_dir))
+            line = line.replace("dlt pipeline ", f"dlt pipeline --pipelines-dir {place} ", 1)
+        return f"cd {shlex.quote(str(request.project))} && {line}" if request.project is not None else line
+
+    return change
 
 
 def carry_out(prepared: Prepared, *, progress: Progress) -> Iterator[Outcome]:

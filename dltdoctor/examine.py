@@ -18,6 +18,8 @@ _NEEDS = {
     "ledger": ("catalog",),
     "routes": (),
     "unread": (),
+    "readers": ("readers",),
+    "contracts": (),
 }
 
 
@@ -34,6 +36,8 @@ def run(check: Check, snapshot: Snapshot, ledger: Ledger) -> Outcome:
         "ledger": ledger if snapshot.catalog else None,
         "routes": snapshot.routes,
         "unread": snapshot.unread,
+        "readers": snapshot.readers,
+        "contracts": snapshot.contracts,
     }
     try:
         notes = list(check.function(**{name: areas[name] for name in check.areas}))
@@ -60,6 +64,11 @@ def _absent(check: Check, snapshot: Snapshot) -> str | None:
             reasons = dict.fromkeys(u.reason for u in snapshot.unread if area in u.areas)
             return next(iter(reasons), f"the {area} was not read")
     return None
+
+
+def could_look(check: Check, snapshot: Snapshot) -> bool:
+    """False for a check that was skipped as a whole, because an area it needs was not read."""
+    return _absent(check, snapshot) is None
 
 
 def examine(

@@ -208,7 +208,7 @@ def _of_packages(name: str, shelf: Shelf) -> Iterator[Objection]:
 
 def _of_staged_rows(name: str, ledger: Ledger) -> Iterator[Objection]:
     mine = [e for e in ledger.entries if e.row.pipeline == name and e.row.parent is None]
-    stuck = [(e, load) for e in mine for verdict in ("stranded", "false-commit") for load in e.loads_with(verdict)]  # type: ignore[arg-type]
+    stuck = [(e, load) for e in mine for verdict in ("stranded", "false-commit") for load in e.loads_with(verdict)]
     if stuck:
         rows = sum(load.staged.rows for _, load in stuck)
         places = listed(dict.fromkeys(relation(load.staged.staging, e.row.table) for e, load in stuck))

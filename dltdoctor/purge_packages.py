@@ -69,7 +69,7 @@ def _has_arrived(package: Package, recorded: Mapping[str, int], false: set[str |
 
 
 def _is_rewound(package: Package, pipeline: Pipeline) -> bool:
-    """dlt 1.30 and newer restore the cursor when they abort: the rows are read again, or were by a later load."""
+    """From 1.30 on an abort restores the cursor: the rows are read again, or were by a later load."""
     if package.stage != "aborted" or not package.can_rewind:
         return False
     if package.state_version is None:

@@ -84,7 +84,7 @@ def foresee(
 
 
 def _way_of_state(pipeline: Pipeline, snapshot: Snapshot) -> Route | None:
-    """dlt keeps the state in the dataset of the default schema."""
+    """The state is kept in the dataset of the default schema."""
     ways = snapshot.routes_of(pipeline.name)
     default = pipeline.state.default_schema_name if pipeline.state else None
     return next((w for w in ways if w.schema == default), ways[0] if ways else None)

@@ -50,8 +50,14 @@ class Situation:
         return _reworded(msgspec.structs.replace(diagnosis, findings=findings), self._from_project)
 
     def shortened(self, diagnosis: Diagnosis) -> Diagnosis:
-        """The diagnosis for a person: paths from the current directory or from `~` where that is shorter."""
-        return _reworded(diagnosis, self._from_here)
+        """The diagnosis for a person: paths from the current directory or from `~` where that is shorter.
+
+        Inside a working dir they begin with the pipeline's name: where that is stands above its findings.
+        """
+        dirs = {Path(line.working_dir).parent for line in diagnosis.pipelines if line.working_dir}
+        inside = _shorter((place, "") for place in dirs)
+        findings = tuple(_finding(f, inside) for f in diagnosis.findings)
+        return _reworded(msgspec.structs.replace(diagnosis, findings=findings), self._from_here)
 
     def shortened_place(self, place: Whereabouts) -> Whereabouts:
         """The same for the whereabouts of a table."""

@@ -349,6 +349,10 @@ def _fail(twins: Twins) -> None:
     places = [sql.Identifier(twins.dataset, twins.recipe.table(at)) for at in sorted(twins.recipe.denied)]
     moved = [p for p, at in zip(places, sorted(twins.recipe.denied), strict=True) if _is_moved(twins.recipe, at)]
     _as_admin(twins, [sql.SQL("ALTER TABLE {} OWNER TO CURRENT_USER").format(p) for p in moved])
+    # The owner of a schema may drop any table in it.
+    schema = sql.Identifier(twins.dataset)
+    _as_admin(twins, [sql.SQL("ALTER SCHEMA {} OWNER TO CURRENT_USER").format(schema)] if moved else [])
+    _as_admin(twins, [sql.SQL("GRANT USAGE, CREATE ON SCHEMA {} TO {}").format(schema, role)] if moved else [])
     _as_admin(twins, [sql.SQL("GRANT SELECT ON {} TO {}").format(p, role) for p in moved])
     _as_admin(twins, [sql.SQL("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {} FROM {}").format(p, role) for p in places])
     try:
@@ -358,6 +362,7 @@ def _fail(twins: Twins) -> None:
     else:
         raise AssertionError("the merge was to fail")
     finally:
+        _as_admin(twins, [sql.SQL("ALTER SCHEMA {} OWNER TO {}").format(schema, role)])
         _as_admin(twins, [sql.SQL("ALTER TABLE {} OWNER TO {}").format(p, role) for p in moved])
         _as_admin(twins, [sql.SQL("GRANT ALL ON {} TO {}").format(p, role) for p in places])
     twins.twin.age()

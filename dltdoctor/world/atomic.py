@@ -1,10 +1,13 @@
 """Files replaced in one step: a reader, or a crash, sees the old content or the new one, never a part."""
 
 import contextlib
+import glob
 import hashlib
 import os
 import secrets
 from pathlib import Path
+
+OURS = ".dltdoctor"
 
 
 def digest(content: bytes) -> str:
@@ -24,7 +27,7 @@ def replace_file(path: Path, content: bytes, *, mode: int | None = None, mtime_n
     """Put a file in place, on disk before this returns; a symbolic link is followed, not replaced."""
     target = Path(os.path.realpath(path))
     wanted = mode if mode is not None else (target.stat().st_mode & 0o7777 if target.exists() else 0o644)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{OURS}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -40,6 +43,14 @@ def replace_file(path: Path, content: bytes, *, mode: int | None = None, mtime_n
             temporary.unlink()
         raise
     sync_directory(target.parent)
+
+
+def sweep(path: Path) -> None:
+    """Remove what a crash in the middle of `replace_file` has left beside a file."""
+    target = Path(os.path.realpath(path))
+    with contextlib.suppress(OSError):
+        for left in target.parent.glob(f".{glob.escape(target.name)}.*{OURS}"):
+            left.unlink()
 
 
 def remove_file(path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from dltdoctor.errors import RefusedError
 from dltdoctor.receipt import KeptFile, Receipt
 from dltdoctor.steps.step import Rename, WriteFile
-from dltdoctor.world.atomic import digest, digest_of, remove_file, rename, replace_file
+from dltdoctor.world.atomic import digest, digest_of, remove_file, rename, replace_file, sweep
 
 
 def kept_file(step: WriteFile, earlier: Sequence[WriteFile | Rename]) -> KeptFile:
@@ -55,10 +55,13 @@ def _check_file(path: str, step: WriteFile) -> None:
 
 
 def done_already(steps: Sequence[WriteFile | Rename]) -> int:
-    """How many of the steps, from the first on, were carried out before a crash.
+    """How many of the steps, from the first on, were carried out before a crash, whose traces it removes.
 
     The last that shows tells: what an earlier one left may have been moved on by a later one.
     """
+    for step in steps:
+        if isinstance(step, WriteFile):
+            sweep(Path(step.path))
     shown = [at for at, step in enumerate(steps, start=1) if _shows(step)]
     return shown[-1] if shown else 0
 

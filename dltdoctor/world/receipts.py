@@ -9,7 +9,7 @@ import msgspec
 
 from dltdoctor.errors import CouldNotLookError, RefusedError, UsageError
 from dltdoctor.receipt import Receipt
-from dltdoctor.world.atomic import replace_file
+from dltdoctor.world.atomic import replace_file, sweep
 
 SUFFIX = ".json"
 _MADE: set[str] = set()
@@ -43,6 +43,7 @@ class Receipts:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             content = msgspec.json.format(msgspec.json.encode(receipt), indent=1)
             replace_file(self.root / f"{receipt.id}{SUFFIX}", content, mode=0o600)
+            sweep(self.root / f"{receipt.id}{SUFFIX}")
         except OSError as error:
             raise RefusedError(
                 f"the receipt cannot be written to {self.root}: {error.strerror}",
