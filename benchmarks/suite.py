@@ -9,6 +9,7 @@ import msgspec
 
 from benchmarks.catalog import PSQL
 from benchmarks.figures import Figure
+from benchmarks.gate import gate
 from benchmarks.grown import COLUMNS_A_TABLE, grow
 from benchmarks.many import add_packages, add_pipelines
 from benchmarks.measure import Cost, Program, race
@@ -28,10 +29,11 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     tables: tuple[int, int, int]
     pipelines: int
     packages: int
+    files: int
 
 
-FULL = Sizes(days=2, rounds=15, slow_rounds=5, rows=100, tables=(2500, 5000, 10_000), pipelines=500, packages=1000)
-QUICK = Sizes(days=1, rounds=1, slow_rounds=1, rows=5, tables=(8, 16, 32), pipelines=3, packages=5)
+FULL = Sizes(days=2, rounds=15, slow_rounds=5, rows=100, tables=(2500, 5000, 10_000), pipelines=500, packages=1000, files=2000)
+QUICK = Sizes(days=1, rounds=1, slow_rounds=1, rows=5, tables=(8, 16, 32), pipelines=3, packages=5, files=80)
 
 
 def measure(admin_dsn: str, sizes: Sizes, progress: Callable[[str], None]) -> Iterator[Figure]:
@@ -53,6 +55,8 @@ def measure(admin_dsn: str, sizes: Sizes, progress: Callable[[str], None]) -> It
             shops.append(stack.enter_context(open_shop(admin_dsn, rows=5, days=sizes.days)))
             grow(shops[-1], tables)
         yield from _many_tables(shops, sizes)
+    progress(f"{sizes.files:,} Python files")
+    yield gate(sizes.files, rounds=sizes.slow_rounds)
 
 
 def _start_up(shop: Shop, sizes: Sizes) -> Iterator[Figure]:

@@ -10,21 +10,24 @@ import msgspec
 
 from dltdoctor import __version__, repair
 from dltdoctor.doctor import did_you_mean
-from dltdoctor.errors import DoctorError, RefusedError, UsageError
+from dltdoctor.errors import CouldNotLookError, DoctorError, RefusedError, UsageError
 from dltdoctor.ledger import Ledger, draw_up
 from dltdoctor.plan import Cure, Plan
-from dltdoctor.purge import BLIND, Facts, Objection, Purge, judge, prunable
+from dltdoctor.purge import Purge, appended_tables, judge, prunable, with_doubled
 from dltdoctor.purge_hopes import Hope, hopes
+from dltdoctor.purge_objections import BLIND, Facts, Objection
+from dltdoctor.purge_restore import Doubled
 from dltdoctor.receipt import Receipt
 from dltdoctor.situation import Situation
 from dltdoctor.snapshot import Pipeline, Snapshot, Value
 from dltdoctor.steps.step import ArchiveDirectory
 from dltdoctor.treatment import bench, receipts
 from dltdoctor.words import count, listed
-from dltdoctor.world.archive import check_room, megabytes, need
-from dltdoctor.world.directory_steps import archive_step
+from dltdoctor.world.directory_steps import archive_step, tidy
 from dltdoctor.world.postgres.dlt_tables import read_load_rows
 from dltdoctor.world.postgres.session import open_session
+from dltdoctor.world.postgres.uncommitted import read_uncommitted
+from dltdoctor.world.room import check_room, megabytes, need
 from dltdoctor.world.survey import Progress, Request, Survey, project_of, take
 from dltdoctor.world.trees import check_name, check_place, extractions, holders, read_tree, strange_entries
 
@@ -113,6 +116,9 @@ def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
             spared.append(pipeline.name)
             continue
         purge = judge(pipeline, snapshot, ledger, recorded.get(pipeline.name, {}), facts)
+        if purge.is_cure and wish.keep is None:
+            progress(f"looking for rows of {pipeline.name} that a purge would double")
+            purge = _with_doubled(purge, ledger, survey)
         jobs.append(_job(purge, wish, snapshot, request))
     without = tuple(p.name for p in snapshot.pipelines if p.name in request.names and p.working_dir is None)
     return Prepared(
@@ -154,6 +160,36 @@ def _recorded(chosen: list[Pipeline], snapshot: Snapshot, survey: Survey) -> Map
         statuses = {row.load_id: row.status for row in rows}
         found |= {pipeline.name: statuses for pipeline in names}
     return found
+
+
+def _with_doubled(purge: Purge, ledger: Ledger, survey: Survey) -> Purge:
+    """The judgement after a look at rows that the next run would append a second time."""
+    try:
+        return with_doubled(purge, _doubled(purge, ledger, survey))
+    except CouldNotLookError as error:
+        unknown = Objection(kind="unreachable", reason=f"whether rows would be doubled is not known: {error.message}")
+        return msgspec.structs.replace(purge, objections=(unknown,), is_cure=False)
+
+
+def _doubled(purge: Purge, ledger: Ledger, survey: Survey) -> list[Doubled]:
+    """Rows of unrecorded loads that are in their tables already."""
+    catalog, after = survey.snapshot.catalog, purge.restoration.load_id if purge.restoration else None
+    database = catalog.database(purge.pipeline) if catalog else None
+    if database is None or after is None:
+        return []
+    parents = {(e.row.final.dataset, e.table.parent) for e in ledger.entries}
+    with open_session(survey.ways_in[database.target.key]) as session:
+        found = read_uncommitted(session, database, appended_tables(purge, ledger), after)
+    return [
+        Doubled(
+            dataset=each.dataset,
+            table=each.table,
+            load_id=each.load_id,
+            rows=each.rows,
+            has_nested=(each.dataset, each.table) in parents,
+        )
+        for each in found
+    ]
 
 
 def _facts(pipeline: Pipeline, request: Request, survey: Survey) -> Facts:
@@ -225,6 +261,8 @@ def pasteable(request: Request) -> Callable[[str], str]:
 def carry_out(prepared: Prepared, *, progress: Progress) -> Iterator[Outcome]:
     """Purge one working dir after another, each with a receipt of its own; one that fails stops no other."""
     workshop = bench(prepared.request, None, progress)
+    for pipelines_dir in {Path(job.purge.working_dir).parent for job in prepared.to_do}:
+        tidy(pipelines_dir)
     for job in prepared.to_do:
         try:
             receipt = repair.apply(_plan(job), workshop, title=_title(job))
@@ -237,7 +275,7 @@ def carry_out(prepared: Prepared, *, progress: Progress) -> Iterator[Outcome]:
 def _plan(job: Job) -> Plan:
     purge = job.purge
     cure = Cure(
-        code="DD207" if purge.is_cure else "",
+        code="DD207" if purge.is_cure else "purge",
         fingerprint="",
         pipeline=purge.pipeline,
         message=_title(job),

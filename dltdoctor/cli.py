@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from dltdoctor import __version__
+from dltdoctor.cli_check import register as register_check
 from dltdoctor.cli_clean import register as register_clean
 from dltdoctor.cli_fix import register
 from dltdoctor.errors import DoctorError, UsageError
@@ -176,6 +177,7 @@ def demo(
     raise typer.Exit(doctor.exit_code(diagnosis, _severity(FailOn.ERROR)))
 
 
+register_check(app)
 register(app)
 register_clean(app)
 

@@ -85,7 +85,7 @@ def _carry_out(prepared: "Prepared", request: "Request", format: Format, *, dry_
     as_text = format is Format.TEXT
     if as_text:
         report.render(prepared, wishes, again, file=sys.stdout)
-    outcomes: list["Outcome"] = []
+    outcomes: list[Outcome] = []
     if prepared.to_do and not dry_run:
         _ask("Archive and remove it?", yes=yes)
         with _progress() as step:

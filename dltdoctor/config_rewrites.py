@@ -6,6 +6,7 @@ A layout that is written always holds "%s" and something besides.
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+from dltdoctor.checks.shadowed_config import identity_of
 from dltdoctor.finding import Finding, Safety, fingerprint
 from dltdoctor.snapshot import ConfigValue, Pipeline, Route, Value
 from dltdoctor.words import command, listed
@@ -153,7 +154,7 @@ def _contests(draft: Draft, pipeline: Pipeline) -> Iterator[tuple[ConfigValue, C
 
 
 def _fingerprint(pipeline: Pipeline, winner: ConfigValue, loser: ConfigValue) -> str:
-    return fingerprint("DD110", pipeline.name, None, None, f"{winner.key} {loser.location}")
+    return fingerprint("DD110", pipeline.name, None, None, identity_of(winner, loser))
 
 
 def _place(winner: ConfigValue, loser: ConfigValue) -> tuple[object, ...]:

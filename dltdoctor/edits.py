@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dltdoctor import config_cures
 from dltdoctor.finding import Finding
-from dltdoctor.gate import Edit
+from dltdoctor.location import Edit
 from dltdoctor.snapshot import Snapshot
 from dltdoctor.steps.step import WriteFile
 from dltdoctor.world.inline_ignores import ProjectFiles

@@ -12,30 +12,20 @@ from dltdoctor.baseline import Baseline, Entry, Looked, Seen, decode, encode, go
 from dltdoctor.check import Check
 from dltdoctor.checks import CHECKS
 from dltdoctor.diagnosis import Diagnosis
-from dltdoctor.doctor import chosen, exit_code, examined
+from dltdoctor.doctor import chosen, examined, exit_code
 from dltdoctor.errors import UsageError
 from dltdoctor.examine import could_look
 from dltdoctor.finding import Finding, Severity, SkippedCheck
-from dltdoctor.location import Location, locations_of
+from dltdoctor.location import Edit, Location, locations_of
 from dltdoctor.settings import Ignored, Settings, parse
 from dltdoctor.snapshot import Snapshot, Value
 from dltdoctor.world.atomic import replace_file
 from dltdoctor.world.inline_ignores import InlineIgnore, ProjectFiles, read_inline_ignores
-from dltdoctor.world.survey import Progress, Request, project_of
 from dltdoctor.world.settings_file import find_settings
+from dltdoctor.world.survey import Progress, Request, project_of
 
 CODES: Mapping[str, str] = {word: c.code for c in CHECKS for word in (c.code, c.name)}
 Status = Literal["new", "known", "ignored"]
-
-
-class Edit(Value):
-    """Lines of a file that a safe repair replaces: from `start` up to, and without, `end`; counted from 1."""
-
-    path: str
-    start: int
-    end: int
-    text: str
-    title: str
 
 
 class Judged(Value):
@@ -57,15 +47,18 @@ class Verdict(Value):
 
     `diagnosis` holds the findings that count: neither ignored nor in the baseline. `judged` are all of
     them. `gone` are findings of the baseline that are not there any more; `notices` are decisions of
-    the project that have no effect. `exit_code` is the documented one.
+    the project that have no effect. `exit_code` is the documented one. `checks` are those that were
+    asked for, `unable` the codes of those that could not look at all.
     """
 
     diagnosis: Diagnosis
+    checks: tuple[Check, ...]
     judged: tuple[Judged, ...]
     exit_code: int
     fail_on: Severity | None
     has_baseline: bool = False
     updated: str | None = None
+    unable: frozenset[str] = frozenset()
     gone: tuple[Entry, ...] = ()
     notices: tuple[str, ...] = ()
 
@@ -124,11 +117,13 @@ def judge(request: Request, settings: Settings, wish: Wish, *, progress: Progres
     code = exit_code(counting, wish.fail_on)
     return Verdict(
         diagnosis=counting,
+        checks=checks,
         judged=judged,
         exit_code=exit_code(counting, None) if wish.exit_zero and code == 1 else code,
         fail_on=wish.fail_on,
         has_baseline=path is not None,
         updated=str(wish.baseline or settings.baseline) if wish.update_baseline else None,
+        unable=frozenset(c.code for c in checks) - looked.partly,
         gone=departed,
         notices=tuple(_unused(ignores, judged, looked)),
     )

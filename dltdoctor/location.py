@@ -8,7 +8,7 @@ from dltdoctor.snapshot import Value
 
 _WHOLE = re.compile(r"(?P<path>\S.*?):(?P<line>\d+)")
 _INSIDE = re.compile(r"(?:^|(?<=[\s,(]))(?P<path>[^\s,():]+):(?P<line>\d+)(?=$|[\s,);])")
-_WORD = re.compile(r"[\w.]+")
+_WORD = re.compile(r"[\w.]{4,}")
 
 Lines = Callable[[str], tuple[str, ...] | None]
 
@@ -20,6 +20,16 @@ class Location(Value, frozen=True):
     line: int
     column: int = 1
     end_column: int | None = None
+
+
+class Edit(Value):
+    """Lines that a safe repair replaces: from `start` up to, and without, `end`; counted from 1."""
+
+    path: str
+    start: int
+    end: int
+    text: str
+    title: str
 
 
 def locations_of(finding: Finding, lines_of: Lines) -> tuple[Location, ...]:
@@ -51,10 +61,10 @@ def _candidates(source: str) -> Iterator[tuple[str, int]]:
 
 def _at(path: str, line: int, text: str, fact: str) -> Location:
     """The word of the line that the fact speaks of, else everything but the blanks around."""
-    for word in _WORD.findall(fact):
-        at = text.find(word) if len(word) > 3 else -1
-        if at >= 0 and fact.startswith(word):
-            return Location(path=path, line=line, column=at + 1, end_column=at + len(word) + 1)
     stripped = text.strip()
+    word = _WORD.match(fact)
+    at = text.find(word[0]) if word and not fact.startswith(stripped or " ") else -1
+    if word and at >= 0:
+        return Location(path=path, line=line, column=at + 1, end_column=at + len(word[0]) + 1)
     start = len(text) - len(text.lstrip()) if stripped else 0
     return Location(path=path, line=line, column=start + 1, end_column=start + max(len(stripped), 1) + 1)

@@ -18,7 +18,6 @@ from dltdoctor.migration import (
     is_merged,
     merge_step,
     record_step,
-    settle_steps,
     without_ledger_step,
 )
 from dltdoctor.plan import Cure, HeldBack
@@ -30,6 +29,7 @@ from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.dlt_merge import NotGeneratedError, generate_each
 from dltdoctor.world.documents import Document
 from dltdoctor.world.postgres.session import Session, open_session
+from dltdoctor.world.settled_package import settle_steps
 from dltdoctor.world.staged_schema import chain_document
 
 CURABLE = {"stranded": "DD201", "false-commit": "DD203", "resumable": "DD202"}
@@ -213,7 +213,7 @@ def _cure(drafted: _Drafted, of_load: Sequence[_Drafted], settled: Collection[st
     if closes and not migration.is_plain:
         if migration.load.verdict != "false-commit" and _may_record(migration, {*tables, *settled}):
             steps.append(record_step(migration))
-        files = settle_steps(migration, tables)
+        files = settle_steps(migration.load.package, tables)
         unproved = [d.migration.entry.row.table for d in of_load if d.missing and d is not drafted]
         if unproved and not missing and (len(steps) > 1 or files):
             missing = (f"it also records the load as complete, and {listed(unproved)} of it cannot be proved",)

@@ -1,14 +1,14 @@
 """One chain of staged rows on its way to the final dataset: its facts, its probes and its steps."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 import msgspec
 
 from dltdoctor.ledger import Entry
 from dltdoctor.snapshot import Database, Package, Pipeline, Value
-from dltdoctor.steps.step import Probe, Rename, RunSql, TouchedTable, WriteFile
+from dltdoctor.steps.step import Probe, RunSql, TouchedTable
 from dltdoctor.verdict import StagedVerdict
-from dltdoctor.words import count, listed, literal, qualified, quoted, relation
+from dltdoctor.words import count, listed, literal, qualified, relation
 from dltdoctor.world.dlt_merge import TEMPORARY, MergeRequest, complete_load_statement, create_statements
 from dltdoctor.world.documents import Document
 from dltdoctor.world.job_rows import count_rows
@@ -16,8 +16,9 @@ from dltdoctor.world.job_statements import job_statements
 from dltdoctor.world.plain_merge import Places, create_from_staging, fill_from_staging
 from dltdoctor.world.postgres.session import Session
 from dltdoctor.world.probes import final_probe, loads_probe, newer_rows, plain_probe, staging_probe
+from dltdoctor.world.temporary_copies import CopiedTable, copy_statements, drop_statements
 
-ROW_KEY, LOAD_ID = "_dlt_id", "_dlt_load_id"
+ROW_KEY = "_dlt_id"
 RETIRING = ("scd2", "cdc")
 
 
@@ -203,35 +204,6 @@ def record_step(migration: Migration) -> RunSql:
     )
 
 
-def settle_steps(migration: Migration, arrived: Sequence[str]) -> tuple[WriteFile | Rename, ...]:
-    """A pending package that this finishes is put where dlt puts finished ones, so that it is not run again."""
-    package = migration.load.package
-    if package is None or not package.is_pending:
-        return ()
-    done = [j for j in package.jobs if j.is_followup and j.status != "completed" and j.table in arrived]
-    moves = tuple(
-        Rename(
-            title=f"Mark the merge job of {j.table} as completed",
-            source=j.path,
-            target=f"{package.path}/completed_jobs/{j.path.rsplit('/', 1)[-1]}",
-        )
-        for j in done
-    )
-    if any(j.status != "completed" and j not in done for j in package.jobs):
-        return moves
-    finished = f"{package.path}/package_completed.json"
-    folder, _, name = package.path.rpartition("/")
-    return (
-        *moves,
-        WriteFile(title=f"Mark load {package.load_id} as loaded", path=finished, before=None, content=b"loaded"),
-        Rename(
-            title="Move the finished package to dlt's loaded ones",
-            source=package.path,
-            target=f"{folder.rpartition('/')[0]}/loaded/{name}",
-        ),
-    )
-
-
 def without_ledger_step(session: Session, migration: Migration) -> RunSql:
     """In a world without dlt's tables: keys that are absent are inserted, values that are NULL filled in."""
     table, final, staging = migration.entry.row.table, migration.final, migration.staging
@@ -306,17 +278,9 @@ def _emptied_staging(migration: Migration) -> tuple[str, ...]:
 
 def _temporary_copies(migration: Migration) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Temporary tables with the stranded rows only, and their removal."""
-    load_id = literal(migration.load.staged.load_id or "")
-    copies: list[str] = []
-    for entry in migration.chain:
-        name = entry.row.table
-        source = qualified(migration.staging, name)
-        if entry.row.parent is None:
-            where = f"{LOAD_ID} = {load_id}"
-        elif entry.table.has("_dlt_root_id"):
-            where = f"_dlt_root_id IN (SELECT {ROW_KEY} FROM {qualified(TEMPORARY, entry.table.root)})"
-        else:
-            where = f"_dlt_parent_id IN (SELECT {ROW_KEY} FROM {qualified(TEMPORARY, entry.row.parent)})"
-        copies.append(f"CREATE TEMPORARY TABLE {quoted(name)} AS SELECT * FROM {source} WHERE {where}")
-    removals = tuple(f"DROP TABLE {qualified(TEMPORARY, e.row.table)}" for e in reversed(migration.chain))
-    return tuple(copies), removals
+    tables = [
+        CopiedTable(name=e.row.table, root=e.table.root, parent=e.row.parent, has_root_key=e.table.has("_dlt_root_id"))
+        for e in migration.chain
+    ]
+    copies = copy_statements(tables, migration.staging, migration.load.staged.load_id or "")
+    return copies, drop_statements(tables)

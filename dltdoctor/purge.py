@@ -4,67 +4,29 @@ Pure: a snapshot, its ledger and the facts of the working dirs in, a judgement f
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Literal
 
-from dltdoctor.checks.in_flight_load import running
+import msgspec
+
 from dltdoctor.ledger import Ledger
+from dltdoctor.purge_objections import (
+    NEVER,
+    OF_PRUNING,
+    Facts,
+    Objection,
+    at_work,
+    of_doubled,
+    of_packages,
+    of_place,
+    of_restoration,
+    of_staged_rows,
+    shown,
+    state_ahead,
+    unseen,
+)
 from dltdoctor.purge_packages import Shelf, sorted_out
-from dltdoctor.purge_restore import Restoration, foresee
-from dltdoctor.snapshot import Database, Package, Pipeline, Snapshot, Unread, Value
-from dltdoctor.words import command, count, listed, moment, relation
-
-Kind = Literal[
-    "place",
-    "running",
-    "unreadable",
-    "unreachable",
-    "not-postgres",
-    "pending-packages",
-    "aborted-packages",
-    "stranded-rows",
-    "unrecorded-loads",
-    "nothing-to-restore",
-    "restore-is-off",
-    "other-dataset",
-    "schema-of-another",
-    "state-ahead",
-    "hidden-state",
-    "strange-files",
-]
-# What --unsafe never admits: the tool would act on something else than a working dir.
-NEVER: frozenset[Kind] = frozenset({"place"})
-# What is refused only because nothing is known.
-BLIND: frozenset[Kind] = frozenset({"unreadable", "unreachable"})
-# What matters when only completed packages are pruned: the cursor stays.
-OF_PRUNING: frozenset[Kind] = frozenset({"place", "running", "unreadable", "unreachable", "not-postgres"})
-
-AT_WORK_SECONDS = 600.0
-
-
-class Facts(Value):
-    """What was seen of one working dir: bytes, files, newest mtime (Unix seconds).
-
-    `strange` was not made by dlt. `extractions` are those that have not ended, with their newest mtimes.
-    `holders` are processes that have a file of it open. `problem` and `hint` say why it is no place to purge.
-    """
-
-    size: int = 0
-    files: int = 0
-    newest: float = 0.0
-    strange: tuple[str, ...] = ()
-    extractions: tuple[tuple[str, float], ...] = ()
-    holders: tuple[int, ...] = ()
-    has_trace: bool = False
-    problem: str = ""
-    hint: str = ""
-
-
-class Objection(Value):
-    """Why a purge is refused; `command` is what to run first, where there is such a thing."""
-
-    kind: Kind
-    reason: str
-    command: str | None = None
+from dltdoctor.purge_restore import Doubled, Restoration, foresee
+from dltdoctor.snapshot import Package, Pipeline, SchemaTable, Snapshot, Value
+from dltdoctor.words import count
 
 
 class Purge(Value):
@@ -98,17 +60,17 @@ def judge(pipeline: Pipeline, snapshot: Snapshot, ledger: Ledger, recorded: Mapp
     shelf = sorted_out(pipeline, ledger, recorded, database)
     restoration = foresee(pipeline, snapshot, database, recorded) if database else None
     objections = [
-        *_of_place(facts),
-        *_at_work(pipeline, snapshot, ledger, facts),
-        *_unseen(pipeline, snapshot, database),
-        *_of_packages(pipeline.name, shelf),
-        *_of_staged_rows(pipeline.name, ledger),
-        *(_of_restoration(pipeline, restoration) if restoration else ()),
+        *of_place(facts),
+        *at_work(pipeline, snapshot, ledger, facts),
+        *unseen(pipeline, snapshot, database),
+        *of_packages(pipeline.name, shelf),
+        *of_staged_rows(pipeline.name, ledger),
+        *(of_restoration(pipeline, restoration) if restoration else ()),
     ]
     ahead = restoration is not None and restoration.is_local_ahead
     kinds = {o.kind for o in objections}
     if restoration and ahead and (kinds or not restoration.is_known):
-        objections.append(_state_ahead(pipeline.name, restoration))
+        objections.append(state_ahead(pipeline.name, restoration))
     return Purge(
         pipeline=pipeline.name,
         working_dir=pipeline.working_dir or "",
@@ -121,6 +83,28 @@ def judge(pipeline: Pipeline, snapshot: Snapshot, ledger: Ledger, recorded: Mapp
     )
 
 
+def appended_tables(purge: Purge, ledger: Ledger) -> tuple[tuple[str, str], ...]:
+    """The final tables, as (dataset, table), to which a row that is read again would be appended."""
+    return tuple(
+        (e.row.final.dataset, e.row.table)
+        for e in ledger.entries
+        if e.row.pipeline == purge.pipeline and e.row.parent is None and e.row.final.exists and _appends(e.table)
+    )
+
+
+def _appends(table: SchemaTable) -> bool:
+    keyless = table.disposition == "merge" and not (table.primary_key or table.merge_keys)
+    return table.disposition == "append" or keyless
+
+
+def with_doubled(purge: Purge, doubled: Collection[Doubled]) -> Purge:
+    """The judgement when rows that would be read again are there already: then a purge is no cure."""
+    objections = tuple(of_doubled(each) for each in doubled)
+    if not objections:
+        return purge
+    return msgspec.structs.replace(purge, objections=(*purge.objections, *objections), is_cure=False)
+
+
 def prunable(shelf: Shelf, keep: int, before: float | None) -> tuple[Package, ...]:
     """Completed packages that the destination has committed, but for the newest `keep` and those since `before`."""
     completed = sorted(shelf.committed, key=lambda p: p.load_id)
@@ -128,156 +112,12 @@ def prunable(shelf: Shelf, keep: int, before: float | None) -> tuple[Package, ..
     return tuple(p for p in old if before is None or p.modified < before)
 
 
-def _of_place(facts: Facts) -> Iterator[Objection]:
-    if facts.problem:
-        yield Objection(kind="place", reason=f"{facts.problem}. {facts.hint}".strip())
-    if facts.strange:
-        yield Objection(kind="strange-files", reason=f"it holds what dlt did not make: {listed(facts.strange)}")
-
-
-def _at_work(pipeline: Pipeline, snapshot: Snapshot, ledger: Ledger, facts: Facts) -> Iterator[Objection]:
-    signs = [sign for _, sign in running(pipeline, snapshot.routes, snapshot.catalog)]
-    mine = [e for e in ledger.entries if e.row.pipeline == pipeline.name]
-    signs += [load.why for e in mine for load in e.loads_with("in-flight")]
-    if facts.holders:
-        signs.append(f"process {listed(map(str, facts.holders))} has files of it open")
-    for path, when in facts.extractions:
-        if snapshot.taken_at - when < AT_WORK_SECONDS:
-            signs.append(f"an extraction wrote to {path} within the last ten minutes")
-    if signs:
-        yield Objection(kind="running", reason=f"it seems to be running: {listed(dict.fromkeys(signs), most=2)}")
-
-
-def _unseen(pipeline: Pipeline, snapshot: Snapshot, database: Database | None) -> Iterator[Objection]:
-    mine = [u for u in snapshot.unread if u.pipeline == pipeline.name]
-    for unread in mine:
-        if unread.code == "DD001":
-            yield Objection(kind="unreadable", reason=f"{unread.what} could not be read: {unread.reason}")
-    state = pipeline.state
-    if state is None or state.partial:
-        yield Objection(kind="unreadable", reason="it has no whole state.json, so nothing can be compared")
-    if database is None:
-        yield _closed(pipeline, [*mine, *(u for u in snapshot.unread if u.pipeline is None)])
-        return
-    for way in snapshot.routes_of(pipeline.name):
-        schema = database.schemas.get(way.final)
-        own = [database.table(way.final, name) for name in ("_dlt_loads", "_dlt_pipeline_state", "_dlt_version")]
-        hidden = (schema and not schema.usable) or any(t and not t.readable for t in own)
-        unread_tables = [name for dataset, name in database.unread if dataset == way.final]
-        if hidden or unread_tables:
-            what = relation(way.final, min(unread_tables)) if unread_tables else f"dlt's tables in {way.final}"
-            yield Objection(kind="unreachable", reason=f"the role {database.role} cannot read {what}")
-
-
-def _closed(pipeline: Pipeline, unread: Collection[Unread]) -> Objection:
-    factory = pipeline.state.destination if pipeline.state else None
-    if factory and factory != "postgres":
-        return Objection(
-            kind="not-postgres",
-            reason=f"it loads to {factory}, where dltdoctor does not look: whether the state is stored there is not known",
-        )
-    why = next((f"{u.what}: {u.reason}" for u in unread if u.code in ("DD002", "offline")), "no way to it was found")
-    return Objection(
-        kind="unreachable", reason=f"its destination could not be looked at ({why}), so nothing is known to be restored"
-    )
-
-
-def _of_packages(name: str, shelf: Shelf) -> Iterator[Objection]:
-    waiting = (*shelf.pending, *shelf.extracted)
-    if waiting:
-        yield Objection(
-            kind="pending-packages",
-            reason=f"{_packages(waiting, 'has', 'have')} not been loaded: {_tables(waiting)} only there",
-            command=command("dltdoctor", "fix", name, "--resume"),
-        )
-    if shelf.sole_copies:
-        yield Objection(
-            kind="aborted-packages",
-            reason=f"{_packages(shelf.sole_copies, 'failed and was', 'failed and were')} never recorded as loaded: "
-            f"{_tables(shelf.sole_copies)} perhaps only there",
-            command=command("dltdoctor", "fix", name, "--migrate"),
-        )
-    if shelf.unrecorded:
-        yield Objection(
-            kind="unrecorded-loads",
-            reason=f"the destination does not record {_packages(shelf.unrecorded, 'that', 'that')} dlt has loaded: "
-            "was it restored from a backup, or is it another database?",
-            command=command("dltdoctor", "diagnose", name),
-        )
-
-
-def _of_staged_rows(name: str, ledger: Ledger) -> Iterator[Objection]:
-    mine = [e for e in ledger.entries if e.row.pipeline == name and e.row.parent is None]
-    stuck = [(e, load) for e in mine for verdict in ("stranded", "false-commit") for load in e.loads_with(verdict)]
-    if stuck:
-        rows = sum(load.staged.rows for _, load in stuck)
-        places = listed(dict.fromkeys(relation(load.staged.staging, e.row.table) for e, load in stuck))
-        yield Objection(
-            kind="stranded-rows",
-            reason=f"{count(rows, 'row')} in {places} never reached the final table, and the load package "
-            "is what proves that they are whole; the next run would truncate them",
-            command=command("dltdoctor", "fix", name, "--migrate"),
-        )
-
-
-def _of_restoration(pipeline: Pipeline, found: Restoration) -> Iterator[Objection]:
-    if found.is_off:
-        yield Objection(
-            kind="restore-is-off",
-            reason=f"restore_from_destination is false ({found.off_origin}): dlt would restore nothing and begin anew",
-        )
-    if found.next_dataset != found.dataset:
-        yield Objection(kind="other-dataset", reason=_elsewhere(pipeline, found))
-    if found.load_id is None:
-        yield Objection(
-            kind="nothing-to-restore",
-            reason=f"{found.dataset} holds no committed state of it: dlt would begin anew, and every row would be read again",
-        )
-    if found.hidden_loads:
-        yield Objection(
-            kind="hidden-state",
-            reason=f"{count(len(found.hidden_loads), 'load')} newer than the state that dlt would restore "
-            f"{'is' if len(found.hidden_loads) == 1 else 'are'} in the destination: its rows would be read and "
-            "appended a second time",
-            command=command("dltdoctor", "diagnose", pipeline.name),
-        )
-    for schema in found.schemas:
-        if schema.lacks:
-            yield Objection(
-                kind="schema-of-another",
-                reason=f"the newest stored schema {schema.name} does not know {listed(schema.lacks)}, which this "
-                "pipeline has loaded: another pipeline stores its schema under the same name",
-            )
-
-
-def _elsewhere(pipeline: Pipeline, found: Restoration) -> str:
-    stored = pipeline.state.dataset_name if pipeline.state else None
-    if found.is_sticky:
-        return (
-            f"the dataset name {stored!r} stands in the local state only: without it dlt would load into "
-            f"{found.next_dataset}, from the beginning"
-        )
-    return (
-        f"the state is in {found.dataset}, and the next run loads into {found.next_dataset} (DD105): "
-        "it would find no state of this load there"
-    )
-
-
-def _state_ahead(name: str, found: Restoration) -> Objection:
-    return Objection(
-        kind="state-ahead",
-        reason=f"the local state (version {found.local_version}) is ahead of the committed one "
-        f"(version {found.version if found.load_id else 'none'}), and for the reasons above a wipe is not the cure",
-        command=command("dltdoctor", "diagnose", name),
-    )
-
-
 def _losses(facts: Facts, shelf: Shelf, found: Restoration | None) -> Iterator[str]:
     waiting = (*shelf.pending, *shelf.extracted)
     if waiting:
-        yield f"{_packages(waiting, 'that is', 'that are')} not loaded yet"
+        yield f"{shown(waiting, 'that is', 'that are')} not loaded yet"
     if shelf.failed:
-        yield f"{_packages(shelf.failed, 'that', 'that')} failed or {'was' if len(shelf.failed) == 1 else 'were'} aborted, with the errors"
+        yield f"{shown(shelf.failed, 'that', 'that')} failed or {'was' if len(shelf.failed) == 1 else 'were'} aborted, with the errors"
     if shelf.completed:
         yield f"the files of {count(len(shelf.completed), 'completed load')}, from which overwritten values could be recovered"
     if facts.has_trace:
@@ -286,14 +126,3 @@ def _losses(facts: Facts, shelf: Shelf, found: Restoration | None) -> Iterator[s
         yield f"state version {found.local_version}: the committed one is {found.version}"
     for path, _ in facts.extractions:
         yield f"what an interrupted extraction has left in {path}; dlt would never come back to it"
-
-
-def _packages(packages: Collection[Package], one: str, many: str) -> str:
-    if len(packages) == 1:
-        return f"the load of {moment(next(iter(packages)).load_id)} {one}"
-    return f"{count(len(packages), 'load')} {many}"
-
-
-def _tables(packages: Collection[Package]) -> str:
-    tables = dict.fromkeys(j.table for p in packages for j in p.jobs if not j.table.startswith("_dlt_"))
-    return f"its rows of {listed(tables)} are" if tables else "it has no rows, but what it says is"

@@ -29,7 +29,7 @@ def hopes(pipeline: Pipeline, purge: Purge, snapshot: Snapshot, ledger: Ledger) 
 
 def _stuck_load(purge: Purge) -> Iterator[Hope]:
     kinds = {o.kind for o in purge.objections}
-    if kinds & {"pending-packages", "aborted-packages", "stranded-rows"}:
+    if kinds & {"pending-packages", "stranded-rows"}:
         flag = "--resume" if "pending-packages" in kinds else "--migrate"
         yield Hope(
             hope="that the stuck load goes away",

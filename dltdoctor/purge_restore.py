@@ -5,6 +5,19 @@ from collections.abc import Iterator, Mapping
 from dltdoctor.snapshot import Database, Pipeline, Route, Schema, Snapshot, Source, State, StateRow, Value
 
 
+class Doubled(Value):
+    """Rows that are in a final table although their load was never recorded: read again, they are there twice.
+
+    `load_id` and `rows` are None where the rows do not tell their load; `has_nested` where tables nest in it.
+    """
+
+    dataset: str
+    table: str
+    load_id: str | None = None
+    rows: int | None = None
+    has_nested: bool = False
+
+
 class CursorChange(Value):
     """A cursor that differs: rows after `committed` are read again (None: from the beginning)."""
 

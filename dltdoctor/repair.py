@@ -60,9 +60,18 @@ def preview(plan: Plan, workshop: Workshop, *, keep_undo: bool = True) -> tuple[
         return writing.run(steps, stem=stem, home=home if keep_undo else None, progress=workshop.progress)
 
 
-def apply(plan: Plan, workshop: Workshop, *, title: str, keep_undo: bool = True, undoes: str | None = None) -> Receipt:
+def apply(
+    plan: Plan,
+    workshop: Workshop,
+    *,
+    title: str,
+    keep_undo: bool = True,
+    undoes: str | None = None,
+    can_be_undone: bool = True,
+) -> Receipt:
     """Carry out a plan: the database in one transaction, then the files, then dlt.
 
+    Without `can_be_undone` what it changes is kept all the same, but it is not for undo to put back.
     Raises `RefusedError` when the world is not as the plan says; nothing is changed then.
     """
     files = _files(plan)
@@ -83,7 +92,7 @@ def apply(plan: Plan, workshop: Workshop, *, title: str, keep_undo: bool = True,
         renames=tuple(KeptRename(source=s.source, target=s.target) for s in files if isinstance(s, Rename)),
         archives=archives,
         undoes=undoes,
-        has_undo=keep_undo and not any(isinstance(s, FinishLoad) for s in plan.steps),
+        has_undo=keep_undo and can_be_undone and not any(isinstance(s, FinishLoad) for s in plan.steps),
     )
     try:
         workshop.receipts.write(receipt)
@@ -110,11 +119,23 @@ def resume(receipt: Receipt, workshop: Workshop) -> Receipt:
 
 def undo(receipt: Receipt, workshop: Workshop) -> Receipt:
     """Take a repair back; its own receipt can be undone, too, which does the repair again."""
-    if receipt.is_unfinished and _sql(receipt.plan) and not _has_committed(receipt, workshop):
-        return _closed(receipt, workshop, "void", "nothing of it was done")
+    is_whole = True
+    if receipt.is_unfinished and _sql(receipt.plan):
+        if not _has_committed(receipt, workshop):
+            return _closed(receipt, workshop, "void", "nothing of it was done")
+        receipt, is_whole = _finished(receipt, workshop)
     plan = undo_plan(receipt, workshop)
     beside = msgspec.structs.replace(workshop, fallback_home=receipt.home or workshop.fallback_home)
-    return apply(plan, beside, title=f"Undo of {receipt.id}: {receipt.title}", undoes=receipt.id)
+    title = f"Undo of {receipt.id}: {receipt.title}"
+    return apply(plan, beside, title=title, undoes=receipt.id, can_be_undone=is_whole)
+
+
+def _finished(receipt: Receipt, workshop: Workshop) -> tuple[Receipt, bool]:
+    """An unfinished repair is finished first: what takes back a part only could not be taken back itself."""
+    if not any(isinstance(step, FinishLoad) for step in receipt.plan.steps):
+        with contextlib.suppress(RefusedError):
+            return _after_database(receipt, workshop), True
+    return receipt, False
 
 
 def undo_plan(receipt: Receipt, workshop: Workshop) -> Plan:

@@ -102,7 +102,7 @@ class _Parser:
     def texts(self, value: object, path: tuple[str | int, ...]) -> tuple[str, ...]:
         if not isinstance(value, list):
             raise self.wrong(path, 'has to be a list, e.g. ["…"]')
-        return tuple(self.text(each, path) for each in value)
+        return tuple(self.text(each, (*path, n)) for n, each in enumerate(value))
 
     def truth(self, value: object, path: tuple[str | int, ...]) -> bool:
         if not isinstance(value, bool):
@@ -147,12 +147,15 @@ class _Parser:
             raise self.wrong(path, "has no code", "Say which check it is about.")
         if not str(given.get("reason", "")).strip():
             raise self.wrong(path, "has no reason", "Say why, for whoever reads it in a year.")
-        narrowed = {k: self.text(given[k], (*path, k)) for k in ("pipeline", "dataset", "table", "path") if k in given}
+        place = {k: self.text(given[k], (*path, k)) for k in ("pipeline", "dataset", "table", "path") if k in given}
         return Ignored(
             code=self.code(given["code"], (*path, "code")),
             reason=self.text(given["reason"], (*path, "reason")).strip(),
             origin=self.place(*path),
-            **narrowed,
+            pipeline=place.get("pipeline"),
+            dataset=place.get("dataset"),
+            table=place.get("table"),
+            path=place.get("path"),
         )
 
     def contract(self, given: Mapping[str, object], number: int) -> Contract:

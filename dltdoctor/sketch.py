@@ -11,20 +11,25 @@ from dltdoctor.snapshot import (
     Column,
     Config,
     ConfigValue,
+    Contract,
+    Copy,
     Cursor,
     Database,
+    DeclaredTable,
     Job,
     LoadSummary,
     Package,
     PgSchema,
     Pipeline,
     PipelineConfig,
+    Reader,
     Route,
     Rows,
     Schema,
     SchemaColumn,
     SchemaTable,
     Setting,
+    Share,
     Snapshot,
     Source,
     StagedLoad,
@@ -210,3 +215,42 @@ def world(
         "taken_at": NOW,
     }
     return Snapshot(**{**facts, **changes})
+
+
+def copy(schema: str = "shop", table: str = "orders", **changes: Any) -> Copy:
+    """A relation that the reader may read."""
+    return Copy(schema=schema, table=table, **changes)
+
+
+def read_by(
+    table: str = "orders",
+    *,
+    columns: Mapping[str, float | None] = {},
+    shares: Mapping[str, Share] = {},
+    copies: tuple[Copy, ...] | None = None,
+    resolved: str | None = "shop",
+    search_path: tuple[str, ...] = ("shop",),
+    role: str | None = None,
+    fresh_within: float | None = None,
+    **changes: Any,
+) -> Snapshot:
+    """The shop with a declared reader of one table."""
+    contract = Contract(
+        name="scoring",
+        tables=(table,),
+        columns=columns,
+        role=role,
+        fresh_within=fresh_within,
+        origin="dltdoctor.toml:1",
+    )
+    found = (copy(columns=shares),) if copies is None else copies
+    reader = Reader(
+        contract=contract,
+        database=TARGET.key,
+        role=role or "loader",
+        search_path=search_path,
+        search_path_origin="search_path of the server, pg_settings",
+        tables=(DeclaredTable(declared=table, name=table, resolved=resolved, copies=found),),
+        **changes,
+    )
+    return world(on=database(), contracts=(contract,), readers=(reader,))

@@ -265,6 +265,8 @@ def _item(recipe: Recipe, root: Root, batch: int, row: tuple[int, int, int]) -> 
         # Rows whose keys are all there have nowhere to go: without a package nobody can call them stranded,
         # though dlt's own merge would have added their nested rows.
         number += 10 * batch
+    if root.kind == "scd2" and not recipe.keeps_package:
+        value += 100 * batch  # likewise: rows that are all there as they are
     item: dict[str, Any] = {"id": number, "part": number % 3, "value": value, "note": f'it\'s "{value}"; %s'}
     if root.deletes:
         item["gone"] = value % 4 == 0

@@ -60,8 +60,10 @@ class Ward:
     def must_be(self, what: Literal["untouched", "repaired"]) -> None:
         """Fail unless the world is in that state, and no receipt is unfinished."""
         state, wanted = self._state(), self.untouched if what == "untouched" else self.repaired
-        for found, expected in zip(state, wanted, strict=True):
-            assert found == expected, {k for k in {*found, *expected} if found.get(k) != expected.get(k)}
+        assert state == wanted, [
+            {k: (found.get(k), expected.get(k)) for k in {*found, *expected} if found.get(k) != expected.get(k)}
+            for found, expected in zip(state, self.untouched, strict=True)
+        ]
         assert not [r for r in self.patient.receipts if r.is_unfinished]
 
     def leave_unfinished(self) -> Receipt:

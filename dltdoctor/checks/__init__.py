@@ -11,8 +11,12 @@ from dltdoctor.checks.in_flight_load import in_flight_load
 from dltdoctor.checks.invalid_staging_layout import invalid_staging_layout
 from dltdoctor.checks.missing_table import missing_table
 from dltdoctor.checks.pending_packages import pending_packages
+from dltdoctor.checks.reader_cannot_see import reader_cannot_see
+from dltdoctor.checks.reader_contract_broken import reader_contract_broken
 from dltdoctor.checks.reader_reads_staging import reader_reads_staging
+from dltdoctor.checks.reader_sees_twin import reader_sees_twin
 from dltdoctor.checks.resumable_load import resumable_load
+from dltdoctor.checks.schema_not_exposed import schema_not_exposed
 from dltdoctor.checks.shadowed_config import shadowed_config
 from dltdoctor.checks.shared_staging import shared_staging
 from dltdoctor.checks.staging_is_anothers_dataset import staging_is_anothers_dataset
@@ -46,6 +50,10 @@ CHECKS: tuple[Check, ...] = (
     clobbered_columns,
     emptied_table,
     missing_table,
+    reader_contract_broken,
+    reader_cannot_see,
+    reader_sees_twin,
+    schema_not_exposed,
     reader_reads_staging,
 )
 

@@ -64,7 +64,7 @@ def dev_mode_dataset(
             if stamped
             else f"dev mode is on: the next run loads into {way.final}_<timestamp>, not into {way.final}",
             pipeline=way.pipeline,
-            dataset=way.final,
+            dataset=plain,  # without the timestamp: the same finding after the next run
             evidence=tuple(evidence),
             remedy=rewrite(way.pipeline, setting.winner, "Switch dev mode off"),
             identity=way.schema,

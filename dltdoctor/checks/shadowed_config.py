@@ -117,5 +117,11 @@ def _note(pipeline: str, winner: ConfigValue, loser: ConfigValue, reason: str) -
             Evidence(f"loses: {loser.key} = {loser.display}", loser.location),
         ),
         remedy=remedy,
-        identity=f"{winner.key} {loser.location}",
+        identity=identity_of(winner, loser),
     )
+
+
+def identity_of(winner: ConfigValue, loser: ConfigValue) -> str:
+    """What stays the same when lines and files move: the setting, and the section or variable that loses."""
+    place = loser.location if loser.provider == "env" else ".".join(loser.sections)
+    return f"{winner.key} {loser.provider} {place}"

@@ -6,11 +6,15 @@ static layout names a dataset that exists. dlt does not guard against it.
 *Why it matters.* At the start of its next load the pipeline truncates the other's tables of the same
 names and fills them with its own rows. Both pipelines report success.
 
+Of a pipeline that has not run yet nobody knows whether it merges: then it is a warning.
+
 *Fix safety.* Changing the layout protects the other dataset from the next load. Rows that were
 truncated already have to be loaded again by the pipeline they belonged to.
 """
 
 from collections.abc import Iterable
+
+import msgspec
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
@@ -31,6 +35,12 @@ def _ledger_in_staging() -> Snapshot:
     return sketch.world(on=sketch.database({"shop.orders": 3, "shop_staging.orders": 3}, tables=ledger))
 
 
+def _not_run_yet() -> Snapshot:
+    made = _staging_environment()
+    pipelines = tuple(msgspec.structs.replace(p, schemas=(), state=None, origin="source") for p in made.pipelines)
+    return msgspec.structs.replace(made, pipelines=pipelines)
+
+
 def _only_appends() -> Snapshot:
     appending = sketch.table("orders", disposition="append", merge_strategy=None)
     return sketch.world(sketch.pipeline("prod", tables=[appending]), sketch.pipeline("preview", dataset="shop_staging"))
@@ -39,7 +49,8 @@ def _only_appends() -> Snapshot:
 @check(
     "DD104",
     Severity.ERROR,
-    sick=[_staging_environment, _ledger_in_staging],
+    Severity.WARNING,
+    sick=[_staging_environment, _ledger_in_staging, _not_run_yet],
     well=[_only_appends, sketch.world],
     url=f"{DLT_DOCS}/dlt-ecosystem/staging",
 )
@@ -48,8 +59,10 @@ def staging_is_anothers_dataset(
 ) -> Iterable[Note]:
     everyone = {p.name: p for p in pipelines}
     for way in routes:
-        mine = staged_tables(everyone.get(way.pipeline), way)
-        if way.staging is None or way.staging == way.final or not mine:
+        pipeline = everyone.get(way.pipeline)
+        mine = staged_tables(pipeline, way)
+        is_new = pipeline is not None and pipeline.schema(way.schema) is None  # what it merges is not known yet
+        if way.staging is None or way.staging == way.final or not (mine or is_new):
             continue
         evidence = _signs(way, routes, catalog)
         if not evidence:
@@ -58,10 +71,13 @@ def staging_is_anothers_dataset(
         harm = (
             f"its next load truncates {listed(f'{way.staging}.{t}' for t in victims)}"
             if victims
+            else "if it merges, its next load truncates tables of the same names"
+            if is_new
             else "a table of the same name would be truncated by its next load"
         )
         yield Note(
             message=f"{way.staging} is the staging dataset of pipeline {way.pipeline} and somebody's final dataset: {harm}",
+            severity=Severity.WARNING if is_new else Severity.ERROR,
             pipeline=way.pipeline,
             dataset=way.staging,
             evidence=(Evidence(f"pipeline {way.pipeline} stages {way.final} there", way.layout_origin), *evidence),

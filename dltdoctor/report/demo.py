@@ -46,17 +46,10 @@ def render_kept(world: "DemoWorld", *, console_width: int | None = None, file: I
         ("dsn", world.dsn),
     ):
         page.command(f"{name + ':':<11}{value}")
-    again = shlex.join(
-        [
-            "dltdoctor",
-            "diagnose",
-            "--project",
-            str(world.project),
-            "--pipelines-dir",
-            str(world.pipelines_dir),
-        ]
-    )
+    places = ["--project", str(world.project), "--pipelines-dir", str(world.pipelines_dir)]
     page.line(Text("Look again:"))
-    page.command(again)
+    page.command(shlex.join(["dltdoctor", "diagnose", *places]))
+    page.line(Text("See what removing the working dirs would lose, and what dlt would restore:"))
+    page.command(shlex.join(["dltdoctor", "clean-cache", "--all", "--dry-run", *places]))
     page.line(Text("Remove it all:"))
     page.command(world.stop_command)

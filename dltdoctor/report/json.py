@@ -5,6 +5,7 @@ A change of the schema bumps `version`.
 
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -62,7 +63,7 @@ def render(diagnosis: Diagnosis) -> bytes:
     return encode(report(diagnosis))
 
 
-def encode(value: msgspec.Struct) -> bytes:
+def encode(value: msgspec.Struct | Mapping[str, Any] | Sequence[Any]) -> bytes:
     """The value as indented JSON; a character that steers a terminal, or that UTF-8 lacks, is escaped."""
     try:
         raw = msgspec.json.encode(value)

@@ -7,13 +7,14 @@ import msgspec
 from rich.text import Text
 
 from dltdoctor.cleaning import Job, Outcome, Prepared
-from dltdoctor.purge import Objection, Purge
+from dltdoctor.purge import Purge
 from dltdoctor.purge_hopes import Hope
+from dltdoctor.purge_objections import Objection
 from dltdoctor.purge_restore import Restoration
 from dltdoctor.report.json import encode
 from dltdoctor.report.style import STYLES, Page
 from dltdoctor.words import count, moment
-from dltdoctor.world.archive import megabytes
+from dltdoctor.world.room import megabytes
 
 Command = Callable[[str], str]
 MOST_WITH_HOPES = 3
@@ -140,7 +141,7 @@ def render(
     page = Page(file, console_width)
     for job in prepared.jobs:
         _job(page, job, prepared.snapshot.taken_at, again)
-        if len(prepared.jobs) <= MOST_WITH_HOPES:
+        if len(prepared.jobs) <= MOST_WITH_HOPES and job.purge.prunes is None:
             _hopes(page, wishes.get(job.purge.pipeline, ()), again)
         page.blank()
     if prepared.spared:

@@ -24,7 +24,7 @@ class Contract(Value):
 
 
 class Share(Value):
-    """The share of values that are not NULL, None when it could not be told, and whether it was counted."""
+    """The share of values that are not NULL, None when there is no row or nobody looked; whether it was counted."""
 
     non_null: float | None
     exact: bool = True
@@ -35,8 +35,8 @@ class Copy(Value):
 
     `usage` and `select` are the role's privileges on the schema and on the relation; `denied` are
     declared columns that it may not read. `row_security` is "none" when every row is visible, "policy"
-    when a policy for the role decides, "no-policy" when none lets a row through. `newest_load_at` is
-    the time (Unix seconds) of the load that wrote the newest row, None when it could not be told.
+    when a policy for the role decides, "no-policy" when none lets a row through. `columns` are the
+    declared columns that are there.
     """
 
     schema: str
@@ -46,7 +46,6 @@ class Copy(Value):
     denied: tuple[str, ...] = ()
     row_security: Literal["none", "policy", "no-policy"] = "none"
     columns: Mapping[str, Share] = {}
-    newest_load_at: float | None = None
 
 
 class DeclaredTable(Value):

@@ -99,7 +99,8 @@ class FinishLoad(Value, tag="finish-load"):
 class ArchiveDirectory(Value, tag="archive-directory"):
     """Parts of a directory kept in one compressed file, then removed; the part "" is the directory itself.
 
-    `parts` are relative to `directory`; `before` is the fingerprint of what is there now.
+    `parts` are relative to `directory`; `before` is the fingerprint of what is there now. `times` are the
+    mtimes (ns) of the directories that the parts stand in, which are to stay as they are.
     """
 
     title: str
@@ -107,6 +108,7 @@ class ArchiveDirectory(Value, tag="archive-directory"):
     parts: tuple[str, ...]
     archive: str
     before: str
+    times: tuple[tuple[str, int], ...] = ()
     note: str = ""
 
 
@@ -114,7 +116,7 @@ class RestoreDirectory(Value, tag="restore-directory"):
     """Parts of a directory brought back from an archive; their places must be free.
 
     `digest` is the archive's SHA-256, `after` the fingerprint of all parts when they are back, `size` the
-    bytes that they take at most.
+    bytes that they take at most; `times` are as in `ArchiveDirectory`.
     """
 
     title: str
@@ -124,6 +126,7 @@ class RestoreDirectory(Value, tag="restore-directory"):
     digest: str
     after: str
     size: int
+    times: tuple[tuple[str, int], ...] = ()
     note: str = ""
 
 

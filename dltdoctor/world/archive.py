@@ -7,7 +7,6 @@ to the nanosecond. The same tree gives the same bytes.
 import gzip
 import hashlib
 import os
-import shutil
 import stat
 import tarfile
 import zlib
@@ -18,6 +17,7 @@ from typing import IO, NamedTuple
 
 from dltdoctor.errors import RefusedError
 from dltdoctor.world.atomic import sync_directory
+from dltdoctor.world.room import check_room, megabytes, need
 from dltdoctor.world.trees import AGAIN, Entry, Tree
 
 # Measured on dlt's own files: level 1 is four times as fast as 6 and takes 15 % more room.
@@ -25,8 +25,6 @@ LEVEL = 1
 DENSE = (".gz", ".parquet", ".zst", ".snappy")  # compressed already: stored as they are
 DENSE_SIZE = 65_536
 BLOCK = 1 << 20
-RESERVE = 16 << 20  # left free for everybody else on that disk
-HEADERS = 3_072  # a member's two headers, and what its last block is filled up with
 
 Progress = Callable[[str], None]
 
@@ -36,34 +34,6 @@ class Archived(NamedTuple):
 
     digest: str
     size: int
-
-
-def need(tree: Tree) -> int:
-    """Bytes that an archive may take at worst."""
-    return tree.size + HEADERS * len(tree.entries)
-
-
-def check_room(folder: Path, wanted: int, what: str) -> None:
-    """Raises `RefusedError` when the disk of `folder` is too small for that many bytes more."""
-    place = folder
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free - RESERVE
-    if free < wanted:
-        raise RefusedError(
-            f"{what} may take {megabytes(wanted)}, and {folder} has {megabytes(max(free, 0))} free",
-            "Nothing was changed. Make room there, or set XDG_STATE_HOME to a place on another disk.",
-        )
-
-
-def megabytes(size: int) -> str:
-    """A number of bytes as a person writes it."""
-    number, unit = float(size), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if number < 1000:
-            break
-        number, unit = number / 1000, larger
-    return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
 
 
 def write_archive(path: Path, top: str, tree: Tree, progress: Progress = lambda _: None) -> Archived:

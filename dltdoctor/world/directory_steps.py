@@ -9,7 +9,6 @@ emptied directory in it stays until the receipt is closed.
 import os
 import secrets
 import shutil
-import stat
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -18,13 +17,15 @@ from pathlib import Path
 from dltdoctor.errors import RefusedError
 from dltdoctor.receipt import KeptArchive, Receipt
 from dltdoctor.steps.step import ArchiveDirectory, RestoreDirectory
-from dltdoctor.world.archive import check_room, digest_of_file, extract, holds, need, write_archive
+from dltdoctor.world.archive import digest_of_file, extract, holds, write_archive
 from dltdoctor.world.atomic import sync_directory
-from dltdoctor.world.trees import AGAIN, Tree, exists, read_tree
+from dltdoctor.world.room import check_room, need
+from dltdoctor.world.trees import AGAIN, Tree, empty, exists, read_tree, sync_tree
 
 DirectoryStep = ArchiveDirectory | RestoreDirectory
 Progress = Callable[[str], None]
 
+ASIDE = ".dltdoctor-"
 UNFINISHED = "dltdoctor history shows it as unfinished: finish it with dltdoctor fix --continue, or undo it."
 
 
@@ -100,6 +101,7 @@ def directory_inverses(receipt: Receipt, folder: Path) -> list[DirectoryStep]:
                     digest=archive.digest,
                     after=step.before if parts == step.parts else "",
                     size=archive.content,
+                    times=step.times if receipt.is_unfinished else _times_now(step),
                     note=f"from {step.archive}",
                 )
             )
@@ -108,6 +110,14 @@ def directory_inverses(receipt: Receipt, folder: Path) -> list[DirectoryStep]:
             before = step.after if parts == step.parts and step.after else read_tree(step.directory, parts).fingerprint
             inverses.append(archive_step(step.directory, parts, before, folder))
     return inverses
+
+
+def _times_now(step: ArchiveDirectory) -> tuple[tuple[str, int], ...]:
+    """Those of now: dlt may have written there since. Where they are gone, so is the place to restore to."""
+    try:
+        return _times(step.directory, step.parts)
+    except OSError:
+        return ()
 
 
 def archive_step(directory: str, parts: tuple[str, ...], before: str, folder: Path) -> ArchiveDirectory:
@@ -122,6 +132,7 @@ def archive_step(directory: str, parts: tuple[str, ...], before: str, folder: Pa
         parts=parts,
         archive=archive,
         before=before,
+        times=_times(directory, parts),
         note=f"the archive: {archive}",
     )
 
@@ -164,8 +175,17 @@ def sweep(step: DirectoryStep) -> None:
     shutil.rmtree(_aside(step), ignore_errors=True)
     if isinstance(step, RestoreDirectory):
         # what an interrupted purge has left there is in the archive, and back in its place
-        _empty(Path(_aside_of(step.directory, step.archive)))
+        empty(Path(_aside_of(step.directory, step.archive)))
         shutil.rmtree(_aside_of(step.directory, step.archive), ignore_errors=True)
+
+
+def tidy(pipelines_dir: Path) -> None:
+    """Remove the empty directories that a kill after the very last step has left; nothing that holds a file."""
+    for aside in pipelines_dir.glob(f"{ASIDE}*"):
+        with suppress(OSError):
+            for inner in list(aside.iterdir()):
+                inner.rmdir()
+            aside.rmdir()
 
 
 def _remove(step: ArchiveDirectory) -> None:
@@ -181,9 +201,10 @@ def _remove(step: ArchiveDirectory) -> None:
         aside.mkdir(mode=0o700)
     for at, part in waiting:
         _move(step, part, aside / str(at))
+    _set_times(step)
     sync_directory(aside)
     for at, _ in enumerate(step.parts):
-        _empty(aside / str(at))
+        empty(aside / str(at))
 
 
 def _is_archived(step: ArchiveDirectory, part: str) -> bool:
@@ -194,32 +215,12 @@ def _move(step: ArchiveDirectory, part: str, target: Path) -> None:
     """Out of dlt's sight in one rename; back at once when somebody has written to it in the last moment."""
     source = _place(step, part)
     before = read_tree(source)
-    folder = os.path.dirname(source)
-    times = os.stat(folder)
     os.rename(source, target)
     after = read_tree(str(target))
     if not before.is_still(after):
         os.rename(target, source)
         raise RefusedError(f"{source} was written to in the last moment", f"Is the pipeline running? {AGAIN}")
-    if part:
-        os.utime(folder, ns=(times.st_atime_ns, times.st_mtime_ns))
-    sync_directory(Path(folder))
-
-
-def _empty(folder: Path) -> None:
-    """Remove what is in the directory, not itself; directories that are closed to us are opened."""
-    if folder.is_symlink() or not folder.is_dir():
-        return
-    for place, _, _ in os.walk(folder):
-        mode = os.lstat(place).st_mode
-        if mode & stat.S_IRWXU != stat.S_IRWXU:
-            os.chmod(place, stat.S_IMODE(mode) | stat.S_IRWXU)
-    with os.scandir(folder) as found:
-        for entry in list(found):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
+    sync_directory(Path(source).parent)
 
 
 def _restore(step: RestoreDirectory) -> None:
@@ -231,21 +232,30 @@ def _restore(step: RestoreDirectory) -> None:
         if exists(place):
             continue
         if copy.exists():
-            _empty(copy)
+            empty(copy)
             copy.rmdir()
         extract(Path(step.archive), part, copy)
-        folder = os.path.dirname(place)
-        times = os.stat(folder)
-        os.sync()  # one call for thousands of files; they are on disk before they stand in their place
+        sync_tree(copy)
         os.rename(copy, place)
-        if part:
-            os.utime(folder, ns=(times.st_atime_ns, times.st_mtime_ns))
-        sync_directory(Path(folder))
+        sync_directory(Path(place).parent)
+    _set_times(step)
     if not holds(Path(step.archive), step.directory, read_tree(step.directory, step.parts)):
         raise RefusedError(
             f"{step.directory} came back, but not as it was: modes, times or owners differ",
             f"The archive is kept: {step.archive}. {UNFINISHED}",
         )
+
+
+def _set_times(step: DirectoryStep) -> None:
+    """The directories around the parts look as if nobody had been there."""
+    for folder, mtime in step.times:
+        place = os.path.join(step.directory, folder)
+        os.utime(place, ns=(os.stat(place).st_atime_ns, mtime))
+
+
+def _times(directory: str, parts: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    folders = sorted({os.path.dirname(part) for part in parts if part})
+    return tuple((folder, os.stat(os.path.join(directory, folder)).st_mtime_ns) for folder in folders)
 
 
 def _place(step: DirectoryStep, part: str) -> str:
@@ -259,4 +269,4 @@ def _aside(step: DirectoryStep) -> str:
 def _aside_of(directory: str, archive: str) -> str:
     """Hidden, beside the directory, so that a rename leads there; dlt and `diagnose` take no notice of it."""
     stem = os.path.basename(archive).partition(".")[0]
-    return os.path.join(os.path.dirname(directory), f".dltdoctor-{stem}")
+    return os.path.join(os.path.dirname(directory), f"{ASIDE}{stem}")

@@ -24,12 +24,12 @@ class InlineIgnore(Value):
 
 
 def read_inline_ignores(project: Path, others: Iterable[str] = ()) -> tuple[InlineIgnore, ...]:
-    """Every such comment in the project's source and in `others`, paths of configuration files."""
+    """Every such comment in the project's source and in `others`, configuration files, relative or not."""
     files = {file.path: file.name for file in Walk(project).files()}
     for path in others:
-        below = Path(path)
-        if below.is_relative_to(project):
-            files.setdefault(path, below.relative_to(project).as_posix())
+        whole = project / path
+        if whole.is_relative_to(project):
+            files.setdefault(str(whole), whole.relative_to(project).as_posix())
     return tuple(ignore for path, name in files.items() for ignore in _in_file(path, name))
 
 

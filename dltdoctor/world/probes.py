@@ -10,20 +10,20 @@ from dltdoctor.steps.step import Probe
 from dltdoctor.words import literal, qualified, quoted, relation
 from dltdoctor.world.postgres.session import Session
 
-SMALL = 4 * 1024 * 1024
+SMALL = 64 * 1024 * 1024
+# Where rows stand and who wrote them: any change of any row shows, and no setting of the session counts.
+ROWS = "count(*), sum(hashtidextended(ctid, xmin::text::bigint))"
 
 
 def staging_probe(session: Session, schema: str, table: str, *, lasts: bool = True) -> Probe:
-    """The staged rows: their number, their places and who wrote them; any change shows, in one cheap scan."""
-    query = f"SELECT count(*), sum(hashtidextended(ctid, xmin::text::bigint)) FROM {qualified(schema, table)}"
-    probe = _probe(session, f"{relation(schema, table)} (the staged rows)", query)
+    """The staged rows, in one cheap scan."""
+    probe = _probe(session, f"{relation(schema, table)} (the staged rows)", _rows_query(schema, table))
     return msgspec.structs.replace(probe, lasts=lasts)
 
 
 def plain_probe(session: Session, schema: str, table: str) -> Probe:
-    """All rows of a table without row keys, by a digest of the whole rows."""
-    query = f"SELECT count(*), sum(hashtextextended(t::text, 0)) FROM {qualified(schema, table)} AS t"
-    return _probe(session, relation(schema, table), query)
+    """All rows and the columns of a table."""
+    return _probe(session, relation(schema, table), _rows_query(schema, table))
 
 
 def final_probe(session: Session, database: Database, schema: str, table: str) -> Probe:
@@ -37,12 +37,19 @@ def final_probe(session: Session, database: Database, schema: str, table: str) -
     size = session.fetch(f"SELECT pg_relation_size({name})".encode())[0][0]
     if size <= SMALL:
         return plain_probe(session, schema, table)
-    columns = (
-        "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ',' ORDER BY attnum) FROM pg_attribute"
-        f" WHERE attrelid = {name}::regclass AND attnum > 0 AND NOT attisdropped"
-    )
-    query = f"SELECT pg_relation_filenode({name}), pg_relation_size({name}), ({columns})"
+    query = f"SELECT pg_relation_filenode({name}), pg_relation_size({name}), ({_columns_query(schema, table)})"
     return _probe(session, place, query)
+
+
+def _rows_query(schema: str, table: str) -> str:
+    return f"SELECT {ROWS}, ({_columns_query(schema, table)}) FROM {qualified(schema, table)}"
+
+
+def _columns_query(schema: str, table: str) -> str:
+    return (
+        "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ',' ORDER BY attnum) FROM pg_attribute"
+        f" WHERE attrelid = {literal(qualified(schema, table))}::regclass AND attnum > 0 AND NOT attisdropped"
+    )
 
 
 def loads_probe(session: Session, final: str, load_id: str | None) -> Probe:

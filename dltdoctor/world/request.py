@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dltdoctor.errors import CouldNotLookError
-from dltdoctor.snapshot import Value
+from dltdoctor.snapshot import Contract, Value
 from dltdoctor.world.live import LivePipeline
 
 Progress = Callable[[str], None]
@@ -15,6 +15,8 @@ class Request(Value):
     """What to look at, and on what machine. `names` are the pipelines asked for; none means all.
 
     `live` is a pipeline object of this process: then nothing is looked for, and no source is read.
+    Without `local_state` no working dir is read, as if the container were fresh. `contracts` are the
+    declared readers.
     """
 
     environ: Mapping[str, str]
@@ -28,6 +30,8 @@ class Request(Value):
     offline: bool = False
     deep: bool = False
     live: LivePipeline | None = None
+    local_state: bool = True
+    contracts: tuple[Contract, ...] = ()
 
 
 def this_machine() -> Request:

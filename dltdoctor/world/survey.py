@@ -11,6 +11,7 @@ from dltdoctor.snapshot import (
     Value,
 )
 from dltdoctor.world.credentials import Credentials
+from dltdoctor.world.declared_readers import declared_readers
 from dltdoctor.world.destination import Reading
 from dltdoctor.world.known import routes, with_replace_strategy
 from dltdoctor.world.pipelines_dirs import PipelinesDir
@@ -42,17 +43,20 @@ def take(request: Request, progress: Progress = lambda _: None) -> Survey:
     ways: list[Route] = [way for reading in readings for way in reading.routes]
     ways += [way for each in everyone if each.pipeline.name not in reached for way in routes(each)]
     databases, of_pipeline = _joined(readings)
+    ways_in = {reading.database.target.key: way_in for reading, way_in in zip(readings, reader.ways_in, strict=True)}
+    readers, unread_readers = declared_readers(request, databases, ways_in, progress)
     snapshot = Snapshot(
         pipelines=tuple(sorted((reader.in_time(each.pipeline) for each in everyone), key=lambda p: p.name)),
         config=Config(pipelines={each.pipeline.name: each.config for each in everyone}, files=reader.config_files),
         source=reader.source,
         catalog=Catalog(databases=databases, of_pipeline=of_pipeline) if databases else None,
         routes=tuple(sorted(ways, key=lambda w: (w.pipeline, w.final, w.schema))),
-        unread=tuple(dict.fromkeys((*unread, *(u for r in readings for u in r.unread)))),
+        unread=tuple(dict.fromkeys((*unread, *(u for r in readings for u in r.unread), *unread_readers))),
         taken_at=reader.now,
         ended_loads=reader.ended,
+        contracts=request.contracts,
+        readers=readers,
     )
-    ways_in = {reading.database.target.key: way_in for reading, way_in in zip(readings, reader.ways_in, strict=True)}
     return Survey(snapshot=snapshot, dirs=reader.dirs, ways_in=ways_in)
 
 

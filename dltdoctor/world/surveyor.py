@@ -66,14 +66,15 @@ class Surveyor:
             source = msgspec.structs.replace(source, dlt_version=None, dlt_version_origin=None)
         self.source = source
         providers = self._providers_in(self.project)
-        self.dirs = find_pipelines_dirs(
-            Path(os.path.realpath(request.cwd / request.pipelines_dir)) if request.pipelines_dir else None,
-            environ=request.environ,
-            cwd=self.project,
-            home=request.home,
-            is_root=request.is_root,
-            configured=_configured_dir(providers),
-        )
+        if request.local_state:
+            self.dirs = find_pipelines_dirs(
+                Path(os.path.realpath(request.cwd / request.pipelines_dir)) if request.pipelines_dir else None,
+                environ=request.environ,
+                cwd=self.project,
+                home=request.home,
+                is_root=request.is_root,
+                configured=_configured_dir(providers),
+            )
         self.progress("reading the working dirs")
         pipelines, unread = read_pipelines(self.dirs, request.names)
         everyone = [*pipelines, *self._only_in_source({p.name for p in pipelines})]

@@ -6,12 +6,14 @@ system below, and no place that a name has led out of.
 
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from dltdoctor.errors import RefusedError, UsageError
+from dltdoctor.world.atomic import sync_directory
 
 AGAIN = "Nothing was changed. Run the command again to plan anew."
 _PLAIN = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
@@ -214,9 +216,31 @@ def exists(path: str) -> bool:
     return os.path.lexists(path)
 
 
-def age_of(path: Path) -> float:
-    """The mtime in Unix seconds, 0 when there is nothing."""
-    try:
-        return path.lstat().st_mtime
-    except OSError:
-        return 0.0
+def empty(folder: Path) -> None:
+    """Remove what is in the directory, not itself; directories that are closed to us are opened."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for place, _, _ in os.walk(folder):
+        mode = os.lstat(place).st_mode
+        if mode & stat.S_IRWXU != stat.S_IRWXU:
+            os.chmod(place, stat.S_IMODE(mode) | stat.S_IRWXU)
+    with os.scandir(folder) as found:
+        for entry in list(found):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+
+
+def sync_tree(top: Path) -> None:
+    """Everything below is on disk before it stands in its place; the archive may be freed one day."""
+    for folder, _, names in os.walk(top):
+        for name in names:
+            place = os.path.join(folder, name)
+            if not os.path.islink(place):
+                descriptor = os.open(place, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+        sync_directory(Path(folder))

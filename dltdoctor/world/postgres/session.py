@@ -45,7 +45,7 @@ class Session:
     def fetch(
         self,
         statement: "bytes | SQL | Composed",
-        parameters: Sequence[object] | None = None,
+        parameters: Sequence[object] | Mapping[str, object] | None = None,
         *,
         settings: Mapping[str, str] | None = None,
     ) -> list[Row]:
