@@ -3,18 +3,16 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from dltdoctor import __version__
+from dltdoctor.asking import codes_of, progress, request_of, severity_of, write_bytes
 from dltdoctor.cli_check import register as register_check
 from dltdoctor.cli_clean import register as register_clean
 from dltdoctor.cli_fix import register
-from dltdoctor.errors import DoctorError, UsageError
+from dltdoctor.errors import DoctorError
 from dltdoctor.parameters import (
     Deep,
     Dsn,
@@ -29,12 +27,11 @@ from dltdoctor.parameters import (
     Threshold,
     Verbose,
 )
-from dltdoctor.words import DSN_VARIABLE, PROGRAM
+from dltdoctor.words import PROGRAM
 
 if TYPE_CHECKING:
     from dltdoctor.diagnosis import Diagnosis
-    from dltdoctor.finding import Severity
-    from dltdoctor.world.survey import Progress, Request
+    from dltdoctor.world.survey import Request
 
 _UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT)
 
@@ -83,11 +80,11 @@ def diagnose(  # noqa: PLR0913 - one parameter for each option
     """
     from dltdoctor import doctor  # noqa: PLC0415 - --help and explain do without
 
-    request = _request(pipelines, dsn, pipelines_dir, project, deep=deep, offline=offline)
-    with _progress() as step:
-        diagnosis = doctor.diagnose(request, select=_codes(select), ignore=_codes(ignore), progress=step)
+    request = request_of(pipelines, dsn, pipelines_dir, project, deep=deep, offline=offline)
+    with progress() as step:
+        diagnosis = doctor.diagnose(request, select=codes_of(select), ignore=codes_of(ignore), progress=step)
     _write(diagnosis, request, format, verbose=verbose)
-    raise typer.Exit(doctor.exit_code(diagnosis, _severity(fail_on)))
+    raise typer.Exit(doctor.exit_code(diagnosis, severity_of(fail_on)))
 
 
 @app.command()
@@ -106,11 +103,11 @@ def where(
     from dltdoctor.report import where as report  # noqa: PLC0415
     from dltdoctor.situation import Situation  # noqa: PLC0415
 
-    request = _request(None, dsn, pipelines_dir, project, deep=deep)
-    with _progress() as step:
+    request = request_of(None, dsn, pipelines_dir, project, deep=deep)
+    with progress() as step:
         places = doctor.where(table, request, progress=step)
     if format is Format.JSON:
-        _bytes(report.render_json(*places))
+        write_bytes(report.render_json(*places))
     else:
         situation = Situation(request)
         for place in places:
@@ -161,7 +158,7 @@ def demo(
         return
     find_scenario(scenario)
     here = this_machine()
-    with _progress(delay=0.0) as step, build_world(scenario, keep=keep, progress=step) as world:
+    with progress(delay=0.0) as step, build_world(scenario, keep=keep, progress=step) as world:
         # Only what is kept can be looked at again: only then the commands in the report lead there.
         places = {"project": world.project, "pipelines_dir": world.pipelines_dir} if keep else {}
         request = msgspec.structs.replace(here, environ=world.environ, cwd=world.project, **places)
@@ -174,7 +171,7 @@ def demo(
         report.render_kept(world, file=sys.stdout if as_text else sys.stderr)
     elif as_text:
         report.render_gone(world.scenario, file=sys.stdout)
-    raise typer.Exit(doctor.exit_code(diagnosis, _severity(FailOn.ERROR)))
+    raise typer.Exit(doctor.exit_code(diagnosis, severity_of(FailOn.ERROR)))
 
 
 register_check(app)
@@ -182,72 +179,16 @@ register(app)
 register_clean(app)
 
 
-def _request(
-    pipelines: list[str] | None,
-    dsn: str | None,
-    pipelines_dir: Path | None,
-    project: Path | None,
-    *,
-    deep: bool = False,
-    offline: bool = False,
-) -> "Request":
-    import msgspec  # noqa: PLC0415
-
-    from dltdoctor.world.survey import this_machine  # noqa: PLC0415
-
-    if dsn is not None and offline:
-        if dsn != os.environ.get(DSN_VARIABLE):
-            raise UsageError("--dsn and --offline contradict each other", "Leave one of them out.")
-        dsn = None
-    if dsn is not None and not dsn.strip():
-        raise UsageError(
-            "--dsn is empty", f"Write it out, or export {DSN_VARIABLE}=postgresql://user:password@host:port/database."
-        )
-    return msgspec.structs.replace(
-        this_machine(),
-        names=tuple(dict.fromkeys(pipelines or ())),
-        dsn=dsn,
-        pipelines_dir=pipelines_dir,
-        project=project,
-        deep=deep,
-        offline=offline,
-    )
-
-
-def _codes(given: list[str] | None) -> tuple[str, ...]:
-    return tuple(code for text in given or () for code in text.replace(",", " ").split())
-
-
-def _severity(fail_on: FailOn) -> "Severity | None":
-    from dltdoctor.finding import Severity  # noqa: PLC0415
-
-    return None if fail_on is FailOn.NEVER else Severity(fail_on.value)
-
-
 def _write(diagnosis: "Diagnosis", request: "Request", format: Format, *, verbose: bool) -> None:  # noqa: A002
     if format is Format.JSON:
         from dltdoctor.report import json as report  # noqa: PLC0415
 
-        _bytes(report.render(diagnosis))
+        write_bytes(report.render(diagnosis))
         return
     from dltdoctor.report import text  # noqa: PLC0415
     from dltdoctor.situation import Situation  # noqa: PLC0415
 
     text.render(Situation(request).shortened(diagnosis), verbose=verbose, file=sys.stdout)
-
-
-def _bytes(content: bytes) -> None:
-    sys.stdout.flush()
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
-
-
-@contextmanager
-def _progress(delay: float = 1.0) -> Iterator["Progress"]:
-    from dltdoctor.report.progress import Progress  # noqa: PLC0415
-
-    with Progress(delay=delay) as progress:
-        yield progress.step
 
 
 def main() -> NoReturn:

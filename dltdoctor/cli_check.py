@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from dltdoctor.asking import codes_of, progress, request_of, severity_of, write_bytes
 from dltdoctor.errors import CouldNotLookError, UsageError
 from dltdoctor.parameters import Deep, Dsn, FailOn, Ignore, Offline, PipelinesDir, Select, Verbose
 
@@ -98,39 +99,41 @@ def check(  # noqa: PLR0913 - one parameter for each option
     import msgspec  # noqa: PLC0415
 
     from dltdoctor import gate  # noqa: PLC0415 - --help and explain do without
-    from dltdoctor.cli import _bytes, _codes, _progress, _request, _severity  # noqa: PLC0415
 
     outputs = [_output(each) for each in output or ()]
-    request = _request(None, dsn, pipelines_dir, path, deep=deep, offline=offline)
+    request = request_of(None, dsn, pipelines_dir, path, deep=deep, offline=offline)
     settings = gate.read_settings(request, config)
     is_offline = offline or (settings.offline and dsn is None)
     request = msgspec.structs.replace(
-        request, offline=is_offline, dsn=None if is_offline else request.dsn, local_state=not (is_offline or no_local_state)
+        request,
+        offline=is_offline,
+        dsn=None if is_offline else request.dsn,
+        local_state=not (is_offline or no_local_state),
     )
     if suggest_readers:
         from dltdoctor.suggest import suggest  # noqa: PLC0415
 
-        with _progress() as step:
+        with progress() as step:
             sys.stdout.write(suggest(request, step))
         return
     shown = format or _shown(request.environ, outputs)
     wish = gate.Wish(
-        fail_on=_severity(fail_on) if fail_on else settings.fail_on or _severity(FailOn.ERROR),
+        fail_on=severity_of(fail_on) if fail_on else settings.fail_on or severity_of(FailOn.ERROR),
         exit_zero=exit_zero,
-        select=_codes(select),
-        ignore=_codes(ignore),
+        select=codes_of(select),
+        ignore=codes_of(ignore),
         baseline=request.cwd / baseline if baseline else None,
         update_baseline=update_baseline,
         with_edits=CheckFormat.SARIF in (shown, *(kind for kind, _ in outputs)),
     )
-    with _progress() as step:
+    with progress() as step:
         verdict = gate.judge(request, settings, wish, progress=step)
     for kind, file in outputs:
         _save(request.cwd / file, _rendered(verdict, request, kind, verbose=verbose))
     if shown is CheckFormat.TEXT:
         _write_text(verdict, request, verbose=verbose, file=sys.stdout)
     else:
-        _bytes(_rendered(verdict, request, shown, verbose=verbose))
+        write_bytes(_rendered(verdict, request, shown, verbose=verbose))
     raise typer.Exit(verdict.exit_code)
 
 
@@ -138,7 +141,8 @@ def _output(given: str) -> tuple[CheckFormat, Path]:
     kind, _, file = given.partition("=")
     if kind not in list(CheckFormat) or not file:
         raise UsageError(
-            f"--output {given} is not FORMAT=FILE", f"Write e.g. sarif=report.sarif; there are {', '.join(CheckFormat)}."
+            f"--output {given} is not FORMAT=FILE",
+            f"Write e.g. sarif=report.sarif; there are {', '.join(CheckFormat)}.",
         )
     return CheckFormat(kind), Path(file)
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dltdoctor.cli_fix import Yes, _announce_unfinished, _ask
+from dltdoctor.asking import ask, progress, request_of, write_bytes
+from dltdoctor.cli_fix import Yes, _announce_unfinished
 from dltdoctor.errors import UsageError
 from dltdoctor.parameters import Dsn, Format, OutputFormat, PipelinesDir, Project
 
@@ -59,7 +60,6 @@ def clean_cache(  # noqa: PLR0913 - one parameter for each option
     brings a working dir back as it was.
     """
     from dltdoctor import cleaning  # noqa: PLC0415 - --help does without
-    from dltdoctor.cli import _progress, _request  # noqa: PLC0415
 
     if bool(pipelines) == everyone:
         raise UsageError(
@@ -68,16 +68,15 @@ def clean_cache(  # noqa: PLR0913 - one parameter for each option
         )
     span = cleaning.seconds(older_than) if older_than is not None else None
     wish = cleaning.Wish(everyone=everyone, older_than=span, keep=keep_packages, unsafe=unsafe)
-    request = _request(pipelines, dsn, pipelines_dir, project)
+    request = request_of(pipelines, dsn, pipelines_dir, project)
     _announce_unfinished(request)
-    with _progress() as step:
+    with progress() as step:
         prepared = cleaning.prepare(request, wish, progress=step)
     _carry_out(prepared, request, format, dry_run=dry_run, yes=yes)
 
 
 def _carry_out(prepared: "Prepared", request: "Request", format: Format, *, dry_run: bool, yes: bool) -> None:  # noqa: A002
     from dltdoctor import cleaning  # noqa: PLC0415
-    from dltdoctor.cli import _bytes, _progress  # noqa: PLC0415
     from dltdoctor.report import purge as report  # noqa: PLC0415
 
     again = cleaning.pasteable(request)
@@ -87,14 +86,14 @@ def _carry_out(prepared: "Prepared", request: "Request", format: Format, *, dry_
         report.render(prepared, wishes, again, file=sys.stdout)
     outcomes: list[Outcome] = []
     if prepared.to_do and not dry_run:
-        _ask("Archive and remove it?", yes=yes)
-        with _progress() as step:
+        ask("Archive and remove it?", yes=yes)
+        with progress() as step:
             for outcome in cleaning.carry_out(prepared, progress=step):
                 outcomes.append(outcome)
                 if as_text:
                     report.render_outcome(outcome, again, file=sys.stdout)
     if not as_text:
-        _bytes(report.as_json(prepared, wishes, outcomes, again, dry_run=dry_run))
+        write_bytes(report.as_json(prepared, wishes, outcomes, again, dry_run=dry_run))
     raise typer.Exit(_exit_code(prepared, outcomes))
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dltdoctor.errors import RefusedError, UsageError
+from dltdoctor.asking import ask, codes_of, progress, request_of, write_bytes
+from dltdoctor.errors import UsageError
 from dltdoctor.parameters import Dsn, Format, Ignore, OutputFormat, PipelinesDir, Project, Select
 
 if TYPE_CHECKING:
@@ -39,11 +40,17 @@ def fix(  # noqa: PLR0913 - one parameter for each option
     ignore: Ignore = None,
     format: OutputFormat = Format.TEXT,  # noqa: A002
     plan_out: Annotated[
-        Path | None, typer.Option("--plan-out", metavar="FILE", help="Write the plan, change nothing.", show_default=False)
+        Path | None,
+        typer.Option("--plan-out", metavar="FILE", help="Write the plan, change nothing.", show_default=False),
     ] = None,
     plan: Annotated[
         Path | None,
-        typer.Option("--plan", metavar="FILE", help="Carry out this plan; refused when the world has changed.", show_default=False),
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Carry out this plan; refused when the world has changed.",
+            show_default=False,
+        ),
     ] = None,
     continue_: Annotated[
         str | None,
@@ -51,10 +58,14 @@ def fix(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     *,
     config: Annotated[bool, typer.Option("--config", help="Only configuration and source.")] = False,
-    migrate: Annotated[bool, typer.Option("--migrate", help="Only staged rows that have to reach the final table.")] = False,
+    migrate: Annotated[
+        bool, typer.Option("--migrate", help="Only staged rows that have to reach the final table.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Only loads that dlt can finish.")] = False,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Also what may cost something; it is said what.")] = False,
-    no_undo: Annotated[bool, typer.Option("--no-undo", help="Do not keep what undo needs; faster, needs less room.")] = False,
+    no_undo: Annotated[
+        bool, typer.Option("--no-undo", help="Do not keep what undo needs; faster, needs less room.")
+    ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
@@ -63,21 +74,25 @@ def fix(  # noqa: PLR0913 - one parameter for each option
     Without --config, --migrate or --resume every safe repair is planned.
     """
     from dltdoctor import treatment  # noqa: PLC0415
-    from dltdoctor.cli import _codes, _progress, _request  # noqa: PLC0415
 
     if plan and (plan_out or config or migrate or resume or select or ignore):
         raise UsageError("--plan carries out a plan as it is", "Leave out the options that would make another one.")
-    request = _request(pipelines, dsn, pipelines_dir, project)
+    request = request_of(pipelines, dsn, pipelines_dir, project)
     if continue_:
         _continue(continue_, request)
         return
-    with _progress() as step:
+    with progress() as step:
         if plan:
             prepared = treatment.reopen(treatment.read_plan(plan), request, progress=step)
         else:
             _announce_unfinished(request)
             wish = treatment.Wish(
-                config=config, migrate=migrate, resume=resume, unsafe=unsafe, codes=_codes(select), ignored=_codes(ignore)
+                config=config,
+                migrate=migrate,
+                resume=resume,
+                unsafe=unsafe,
+                codes=codes_of(select),
+                ignored=codes_of(ignore),
             )
             prepared = treatment.prepare(request, wish, progress=step)
     if plan_out:
@@ -87,7 +102,10 @@ def fix(  # noqa: PLR0913 - one parameter for each option
 
 def undo(
     receipt: Annotated[
-        str | None, typer.Argument(metavar="[RECEIPT]", help="Its id or the beginning of it; the newest if left out.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[RECEIPT]", help="Its id or the beginning of it; the newest if left out.", show_default=False
+        ),
     ] = None,
     dsn: Dsn = None,
     pipelines_dir: PipelinesDir = None,
@@ -99,13 +117,12 @@ def undo(
 ) -> None:
     """Take a repair back. Refused when rows or files have changed since. Undo of an undo does it again."""
     from dltdoctor import repair, treatment  # noqa: PLC0415
-    from dltdoctor.cli import _bytes, _progress, _request  # noqa: PLC0415
     from dltdoctor.report import plan as report  # noqa: PLC0415
     from dltdoctor.situation import Situation  # noqa: PLC0415
 
-    request = _request(None, dsn, pipelines_dir, project)
+    request = request_of(None, dsn, pipelines_dir, project)
     chosen = _receipt(request, receipt)
-    with _progress() as step:
+    with progress() as step:
         way_in = treatment.way_into(request, chosen, progress=step)
         bench = treatment.bench(request, way_in, step)
         planned = repair.undo_plan(chosen, bench)
@@ -113,13 +130,13 @@ def undo(
         report.render_plan(planned, (), old_files=_old_files(planned.steps), file=sys.stdout)
     if dry_run:
         if format is Format.JSON:
-            _bytes(report.as_json(planned))
+            write_bytes(report.as_json(planned))
         return
-    _ask("Take it back?", yes=yes)
-    with _progress() as step:
+    ask("Take it back?", yes=yes)
+    with progress() as step:
         done = repair.undo(chosen, treatment.bench(request, way_in, step))
     if format is Format.JSON:
-        _bytes(report.as_json(planned, done))
+        write_bytes(report.as_json(planned, done))
     else:
         report.render_done(done, again=Situation(request).command, file=sys.stdout)
 
@@ -134,24 +151,23 @@ def history(
 ) -> None:
     """List the repairs of this user, unfinished ones first."""
     from dltdoctor import treatment  # noqa: PLC0415
-    from dltdoctor.cli import _bytes, _progress, _request  # noqa: PLC0415
     from dltdoctor.report import plan as report  # noqa: PLC0415
 
-    request = _request(None, dsn, None, project)
+    request = request_of(None, dsn, None, project)
     receipts = treatment.receipts(request).all()
     if format is Format.JSON:
-        _bytes(report.history_json(receipts))
+        write_bytes(report.history_json(receipts))
     else:
         report.render_history(receipts, file=sys.stdout)
     if prune:
         finished = [r for r in receipts if not r.is_unfinished]
-        _ask(f"Forget {len(finished)} finished repairs? They cannot be undone afterwards.", yes=yes)
-        with _progress() as step:
+        ask(f"Forget {len(finished)} finished repairs? They cannot be undone afterwards.", yes=yes)
+        with progress() as step:
             for each in finished:
                 treatment.forget(each, request, progress=step)
 
 
-def _carry_out(  # noqa: PLR0913
+def _carry_out(
     prepared: "Prepared",
     format: Format,  # noqa: A002
     *,
@@ -161,23 +177,22 @@ def _carry_out(  # noqa: PLR0913
     yes: bool,
 ) -> None:
     from dltdoctor import repair, treatment  # noqa: PLC0415
-    from dltdoctor.cli import _bytes, _progress  # noqa: PLC0415
     from dltdoctor.report import plan as report  # noqa: PLC0415
     from dltdoctor.situation import Situation  # noqa: PLC0415
 
     plan = prepared.plan
     as_text = format is Format.TEXT
-    with _progress() as step:
+    with progress() as step:
         worth = treatment.is_worth_rehearsing(prepared, thorough=rehearse, asked=not yes)
         captures = repair.preview(plan, treatment.workshop(prepared, step)) if worth else ()
     if as_text:
         report.render_plan(plan, captures, old_files=_old_files(plan.steps), file=sys.stdout)
     if stop or plan.is_empty:
         if not as_text:
-            _bytes(report.as_json(plan, tables=captures))
+            write_bytes(report.as_json(plan, tables=captures))
         raise typer.Exit(0 if not plan.is_empty or not plan.held_back else 4)
-    _ask("Carry it out?", yes=yes)
-    with _progress() as step:
+    ask("Carry it out?", yes=yes)
+    with progress() as step:
         receipt = repair.apply(
             plan, treatment.workshop(prepared, step), title=treatment.title(plan), keep_undo=keep_undo
         )
@@ -186,19 +201,18 @@ def _carry_out(  # noqa: PLR0913
         report.render_done(receipt, again=Situation(prepared.request).command, file=sys.stdout)
         report.render_proof(proof, file=sys.stdout)
     else:
-        _bytes(report.as_json(plan, receipt, proof))
+        write_bytes(report.as_json(plan, receipt, proof))
     raise typer.Exit(1 if proof.remaining else 0)
 
 
 def _continue(receipt: str, request: "Request") -> None:
     from dltdoctor import repair, treatment  # noqa: PLC0415
-    from dltdoctor.cli import _progress  # noqa: PLC0415
     from dltdoctor.report import plan as report  # noqa: PLC0415
 
     chosen = treatment.receipts(request).read(receipt)
     if not chosen.is_unfinished:
         raise UsageError(f"receipt {chosen.id} is finished", "dltdoctor history lists unfinished ones first.")
-    with _progress() as step:
+    with progress() as step:
         way_in = treatment.way_into(request, chosen, progress=step)
         done = repair.resume(chosen, treatment.bench(request, way_in, step))
     report.render_history([done], file=sys.stdout)
@@ -234,16 +248,3 @@ def _old_files(steps: "tuple[object, ...]") -> dict[str, bytes]:
         if isinstance(step, WriteFile) and Path(step.path).is_file():
             found[step.path] = Path(step.path).read_bytes()
     return found
-
-
-def _ask(question: str, *, yes: bool) -> None:
-    """Go on after a yes; without a terminal there is nobody to ask, so it is refused."""
-    if yes:
-        return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise RefusedError("nobody is there to say yes: this is not a terminal", f"{AGAIN} Pass --yes to go ahead.")
-    sys.stdout.flush()
-    if not typer.confirm(question, err=True):
-        raise RefusedError("not carried out", AGAIN)
-
-
