@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import UnsatisfiedAssumption
 
 from dltdoctor.demo.server import start_server
 from tests.differential import Recipe, check, recipes
@@ -22,13 +23,15 @@ def main() -> int:
     began = time.monotonic()
 
     def attempt(recipe: Recipe) -> None:
-        tried.append(recipe)
         with tempfile.TemporaryDirectory() as place:
             try:
                 check(recipe, dsn, Path(place))
+            except UnsatisfiedAssumption:
+                raise
             except Exception:  # noqa: BLE001 - it is counted, and the next one tried
                 failures.append(f"{recipe}\n{traceback.format_exc(limit=-6)}")
                 sys.stderr.write(failures[-1] + "\n")
+        tried.append(recipe)
         if len(tried) % 10 == 0:
             sys.stderr.write(f"{len(tried)} tried, {len(failures)} failed, {time.monotonic() - began:.0f} s\n")
 

@@ -29,9 +29,11 @@ from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.dlt_merge import NotGeneratedError, generate_each
 from dltdoctor.world.documents import Document
 from dltdoctor.world.postgres.session import Session, open_session
+from dltdoctor.world.probes import are_deletions_done
 from dltdoctor.world.settled_package import settle_steps
 from dltdoctor.world.staged_schema import chain_document
 
+DELETED = "its staged rows are all deletions, and no row of their keys is left in the final table"
 CURABLE = {"stranded": "DD201", "false-commit": "DD203", "resumable": "DD202"}
 
 
@@ -101,9 +103,12 @@ def _of_database(
     cases: Sequence[tuple[Finding, Entry, StagedVerdict]],
 ) -> tuple[list[Cure], list[HeldBack]]:
     held: list[HeldBack] = []
+    deleted: list[StagedVerdict] = []
     ready: list[tuple[Finding, Migration]] = []
     for finding, entry, load in cases:
         migration = _migration(session, database, ledger, snapshot, entry, load)
+        if migration == DELETED:
+            deleted.append(load)
         if isinstance(migration, str):
             held.append(_held(finding, migration))
         else:
@@ -124,7 +129,7 @@ def _of_database(
         key = drafted.migration.load_key
         of_load = [d for d in whole if d.migration.load_key == key]
         closes = last_of_load[key] is drafted and key not in refused
-        cures.append(_cure(drafted, of_load, _settled(ledger, drafted.migration), closes=closes))
+        cures.append(_cure(drafted, of_load, _settled(ledger, drafted.migration, deleted), closes=closes))
     return cures, held
 
 
@@ -181,6 +186,9 @@ def _migration(
     )
     if is_merged(load.package, entry.row.table):
         return "its load package says that this table was merged: what is absent was deleted or replaced since"
+    is_there = load.package is None and entry.row.final.exists
+    if is_there and are_deletions_done(session, load.staged, entry.table.primary_key):
+        return DELETED
     if load.package and not is_complete(load.package, _tables(ledger, entry)):
         return "the load package has data files of this table that never reached staging"
     document = chain_document(session, database, pipeline, (entry.row.final.dataset, entry.row.schema), load.package)
@@ -230,15 +238,15 @@ def _cure(drafted: _Drafted, of_load: Sequence[_Drafted], settled: Collection[st
     )
 
 
-def _settled(ledger: Ledger, migration: Migration) -> set[str]:
-    """Root tables that the same load staged, and whose staged rows are all in the final table."""
+def _settled(ledger: Ledger, migration: Migration, deleted: Sequence[StagedVerdict]) -> set[str]:
+    """Root tables that the same load staged, and whose staged rows are in the final table, or deleted there."""
     row, load_id = migration.entry.row, migration.load.staged.load_id
     return {
         e.row.table
         for e in ledger.entries
         if (e.row.pipeline, e.row.schema, e.row.parent, e.route)
         == (row.pipeline, row.schema, None, migration.entry.route)
-        and any(v.staged.load_id == load_id and v.verdict == "leftover" for v in e.loads)
+        and any(v.staged.load_id == load_id and (v.verdict == "leftover" or v in deleted) for v in e.loads)
     }
 
 

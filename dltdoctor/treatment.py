@@ -118,9 +118,7 @@ def _cures(
         held += refused
     if wish.is_open or wish.config:
         settling = {c.pipeline for c in cures if c.pipeline}
-        made, refused = config_cures.plan(
-            findings, survey.snapshot, request, unsafe=wish.unsafe, settling=settling
-        )
+        made, refused = config_cures.plan(findings, survey.snapshot, request, unsafe=wish.unsafe, settling=settling)
         cures += made
         held += refused
     if wish.is_open or wish.resume:
@@ -188,7 +186,9 @@ def read_plan(path: Path) -> Plan:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"the plan {path} cannot be read: {error.strerror}", "Name a file that --plan-out wrote.") from None
+        raise UsageError(
+            f"the plan {path} cannot be read: {error.strerror}", "Name a file that --plan-out wrote."
+        ) from None
     try:
         plan = msgspec.json.decode(content, type=Plan)
     except msgspec.DecodeError:
@@ -207,7 +207,8 @@ def reopen(plan: Plan, request: Request, *, progress: Progress) -> Prepared:
     if plan.target and way_in is None:
         there = ", ".join(sorted(survey.ways_in)) or "none"
         raise RefusedError(
-            f"the plan is for {plan.target}; the databases of this project are: {there}", "Pass --dsn for the plan's database."
+            f"the plan is for {plan.target}; the databases of this project are: {there}",
+            "Pass --dsn for the plan's database.",
         )
     return Prepared(plan=plan, findings=findings, ledger=ledger.rows, way_in=way_in, request=request)
 
@@ -280,7 +281,9 @@ def way_into(request: Request, receipt: Receipt, *, progress: Progress) -> Crede
 
 def title(plan: Plan) -> str:
     """One line that names a plan among others."""
-    return "; ".join(dict.fromkeys(f"{c.message} ({c.code})" for c in plan.cures))[:200]
+    return "; ".join(dict.fromkeys(f"{c.steps[0].title if c.steps else c.message} ({c.code})" for c in plan.cures))[
+        :200
+    ]
 
 
 def is_worth_rehearsing(prepared: Prepared, *, thorough: bool, asked: bool) -> bool:

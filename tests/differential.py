@@ -15,10 +15,12 @@ from typing import Any, Literal
 
 import msgspec
 import psycopg
+from hypothesis import reject
 from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from dltdoctor.migrate_cures import DELETED
 from tests.repairing import Patient
 
 Kind = Literal[
@@ -134,12 +136,14 @@ class Twins(msgspec.Struct, frozen=True):
 def check(recipe: Recipe, admin: str, place: Path) -> None:
     """Load in one world, fail and repair in its twin, compare; then undo, redo, and run dlt again in both."""
     with _twins(recipe, admin, place) as twins:
-        for batch in range(recipe.last):
-            _run(twins, twins.clean, batch)
-        _pipeline(twins, twins.clean).extract(_resources(recipe, recipe.last))
-        _pipeline(twins, twins.clean).normalize()
+        with _of_dlt():
+            for batch in range(recipe.last):
+                _run(twins, twins.clean, batch)
+            _pipeline(twins, twins.clean).extract(_resources(recipe, recipe.last))
+            _pipeline(twins, twins.clean).normalize()
         _copy(twins)
-        _pipeline(twins, twins.clean).load()
+        with _of_dlt():
+            _pipeline(twins, twins.clean).load()
         _fail(twins)
         _repair(twins)
         for world in (twins.clean, twins.twin):
@@ -156,7 +160,7 @@ def _repair(twins: Twins) -> None:
     files = twin.files()
     prepared = twin.prepare()
     assert prepared.plan.cures, (prepared.findings, prepared.plan.held_back)
-    assert not prepared.plan.held_back
+    assert not [held for held in prepared.plan.held_back if held.reason != DELETED]
     receipt = twin.apply(prepared)
     proof = twin.prove(prepared, receipt)
     assert not proof.remaining
@@ -229,6 +233,19 @@ def _pipeline(twins: Twins, world: Patient) -> Any:
     return dlt.pipeline(
         "shop", pipelines_dir=str(world.pipelines_dir), destination=destination, dataset_name=twins.dataset
     )
+
+
+@contextmanager
+def _of_dlt() -> Iterator[None]:
+    """Give up an example that dlt itself cannot load: some of its merges leave names unquoted."""
+    from dlt.pipeline.exceptions import PipelineStepFailed
+
+    try:
+        yield
+    except PipelineStepFailed as error:
+        if "does not exist" in str(error):
+            reject()
+        raise
 
 
 def _run(twins: Twins, world: Patient, batch: int) -> None:

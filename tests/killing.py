@@ -8,6 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 import psycopg
@@ -192,4 +193,5 @@ def terminate_backend(ward: Ward, _: int) -> None:
 def kill_backend(ward: Ward, _: int) -> None:
     """The server crashes; only for a server of one's own on this machine."""
     for pid in ward.sessions():
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(pid, signal.SIGKILL)

@@ -76,6 +76,21 @@ def newer_rows(session: Session, database: Database, staged: StagedLoad, key: Se
     return int(session.fetch(query.encode())[0][0])
 
 
+def are_deletions_done(session: Session, staged: StagedLoad, key: Sequence[str]) -> bool:
+    """True when all staged rows of the load are hard deletes whose keys the final table does not hold.
+
+    Of such rows nothing was sampled. dlt's upsert would insert them, when it runs a second time.
+    """
+    if staged.sampled or not staged.rows or not key or staged.load_id is None:
+        return False
+    same = " AND ".join(f"f.{quoted(k)} = s.{quoted(k)}" for k in key)
+    query = (
+        f"SELECT EXISTS (SELECT 1 FROM {qualified(staged.staging, staged.table)} AS s"
+        f" JOIN {qualified(staged.final, staged.table)} AS f ON {same} WHERE s._dlt_load_id = {literal(staged.load_id)})"
+    )
+    return not session.fetch(query.encode())[0][0]
+
+
 def _probe(session: Session, what: str, query: str) -> Probe:
     row: tuple[Any, ...] = session.fetch(query.encode())[0]
     answer = msgspec.json.encode(tuple(None if v is None else str(v) for v in row)).decode()

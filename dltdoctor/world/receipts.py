@@ -61,7 +61,7 @@ class Receipts:
     def all(self) -> tuple[Receipt, ...]:
         """Every receipt, unfinished ones first, then the newest first."""
         receipts = [_read(path) for path in self._paths()]
-        return tuple(sorted(sorted(receipts, key=lambda r: r.id, reverse=True), key=lambda r: not r.is_unfinished))
+        return tuple(sorted(sorted(receipts, key=lambda r: r.made_at, reverse=True), key=lambda r: not r.is_unfinished))
 
     def unfinished(self) -> tuple[Receipt, ...]:
         return tuple(r for r in self.all() if r.is_unfinished)
