@@ -67,7 +67,9 @@ def parse(table: Mapping[str, object], origin: str, codes: Codes, place: Callabl
         offline=reader.truth(table.get("offline", False), ("offline",)),
         baseline=reader.text(table["baseline"], ("baseline",)) if "baseline" in table else None,
         severities=reader.severities(table.get("severity", {})),
-        ignores=tuple(reader.ignore(each, n) for n, each in enumerate(reader.tables(table.get("ignore", []), "ignore"))),
+        ignores=tuple(
+            reader.ignore(each, n) for n, each in enumerate(reader.tables(table.get("ignore", []), "ignore"))
+        ),
         contracts=tuple(
             reader.contract(each, n) for n, each in enumerate(reader.tables(table.get("reader", []), "reader"))
         ),
@@ -174,7 +176,9 @@ class _Parser:
             columns={name: self.column(name, each, (*path, "columns", name)) for name, each in columns.items()},
             role=self.text(given["role"], (*path, "role")) if "role" in given else None,
             search_path=self.texts(given["search_path"], (*path, "search_path")) if "search_path" in given else None,
-            fresh_within=self.seconds(given["fresh_within"], (*path, "fresh_within")) if "fresh_within" in given else None,
+            fresh_within=self.seconds(given["fresh_within"], (*path, "fresh_within"))
+            if "fresh_within" in given
+            else None,
             origin=self.place(*path),
         )
 

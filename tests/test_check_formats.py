@@ -139,7 +139,7 @@ def _applied(text: str, change: dict) -> str:
 
 
 def test_sarif_fixes_are_what_fix_writes(tmp_path: Path):
-    """Of TOML, too; and in a file whose lines end as Windows ends them."""
+    """Of TOML, too."""
     plain = LOAD.replace("postgres(staging_dataset_name_layout=None)", '"postgres"')
     config = '[runtime]\nlog_level = "INFO"\n\n[destination.postgres]\nstaging_dataset_name_layout = "%s"\n# the end\n'
     project = write_story(tmp_path / "work" / "project", **{"load.py": plain, ".dlt/config.toml": config})

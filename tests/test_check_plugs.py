@@ -217,7 +217,11 @@ def test_the_documented_role_sees_everything_and_less_is_not_silence(tmp_path: P
             assert connection.execute(
                 "SELECT has_table_privilege(%s, 'shop_data.later', 'SELECT')", (READER,)
             ).fetchone() == (True,)
-            for less in ("SELECT ON shop_data.orders", "USAGE ON SCHEMA shop_data_staging", "USAGE ON SCHEMA shop_data"):
+            for less in (
+                "SELECT ON shop_data.orders",
+                "USAGE ON SCHEMA shop_data_staging",
+                "USAGE ON SCHEMA shop_data",
+            ):
                 connection.execute(f"REVOKE {less} FROM {READER}")
                 verdict = judged(project, offline=False, dsn=dsn)
                 assert verdict.exit_code == 3, less

@@ -1,5 +1,6 @@
 """Declared readers on a real Postgres: what they find, what they may see, and which name they get."""
 
+import contextlib
 from pathlib import Path
 
 import psycopg
@@ -59,11 +60,9 @@ def world(tmp_path: Path, database: str):
     assert done.returncode == 0, done.stdout
     with psycopg.connect(database, autocommit=True) as connection:
         made = World(project, connection)
-        for role in (ROLE, SERVER):
-            connection.execute(
-                "DO $$ BEGIN EXECUTE 'CREATE ROLE ' || quote_ident('%s'); "
-                "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$" % role  # noqa: UP031
-            )
+        for role in (ROLE, SERVER):  # another xdist worker may be first
+            with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+                connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
         yield made
         connection.execute(sql.SQL("DROP OWNED BY {}, {}").format(sql.Identifier(ROLE), sql.Identifier(SERVER)))
 

@@ -84,11 +84,17 @@ BAD = {
     '[[ignore]]\ncode = "DD103"': ("ignore.1 has no reason", "Say why"),
     '[[ignore]]\ncode = "DD103"\nreason = " "': ("ignore.1 has no reason", "Say why"),
     '[[ignore]]\nreason = "x"': ("ignore.1 has no code", ""),
-    '[[ignore]]\ncode = "DD103"\nreason = "x"\npipline = "y"': ("ignore.1.pipline is not a setting", "Did you mean pipeline?"),
+    '[[ignore]]\ncode = "DD103"\nreason = "x"\npipline = "y"': (
+        "ignore.1.pipline is not a setting",
+        "Did you mean pipeline?",
+    ),
     '[[reader]]\nname = "x"': ("reader.1 has no tables", ""),
     '[[reader]]\nname = "x"\ntables = []': ("reader.1.tables is empty", ""),
     '[[reader]]\nname = "x"\ntables = ["t"]\nfresh_within = "soon"': ("fresh_within has to be a time", ""),
-    '[[reader]]\nname = "x"\ntables = ["t"]\ncolumns = { a = { non_null = 95 } }': ("has to be a share from 0 to 1", ""),
+    '[[reader]]\nname = "x"\ntables = ["t"]\ncolumns = { a = { non_null = 95 } }': (
+        "has to be a share from 0 to 1",
+        "",
+    ),
     '[[reader]]\nname = "x"\ntables = ["t"]\ncolumns = { a = { nonnull = 1 } }': ("is not a setting", "non_null"),
     '[[reader]]\nname = "x"\ntables = ["t"]\ncolumns = ["a"]': ("columns has to be a table", ""),
 }

@@ -49,7 +49,9 @@ def reader_sees_twin(
             table=name,
             evidence=(
                 Evidence(f"{contract.name!r} reads {promise.table.declared}", contract.origin),
-                Evidence(f"the search path is {', '.join(promise.reader.search_path)}", promise.reader.search_path_origin),
+                Evidence(
+                    f"the search path is {', '.join(promise.reader.search_path)}", promise.reader.search_path_origin
+                ),
                 Evidence(f"{relation(resolved, name)} comes first on it", "pg_class"),
             ),
             remedy=Remedy(f"Let the reader name {relation(promise.dataset or '', name)}", "manual"),

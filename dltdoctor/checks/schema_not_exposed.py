@@ -48,7 +48,8 @@ def schema_not_exposed(
                 Evidence(f"exposed: {', '.join(exposed)}", promise.reader.exposed_by),
             ),
             remedy=Remedy(
-                f"Expose the schema where pgrst.db_schemas is set, or in Supabase under API settings: {schemas}", "manual"
+                f"Expose the schema where pgrst.db_schemas is set, or in Supabase under API settings: {schemas}",
+                "manual",
             ),
             identity=f"{contract.name} {promise.table.declared}",
         )

@@ -43,8 +43,12 @@ def _remedy(judged: Judged) -> Iterator[str]:
 
 
 def _rest(verdict: Verdict) -> Iterator[str]:
-    told = [*(f"ignored: {j.finding.code}, {j.ignored.reason} ({j.ignored.origin})" for j in verdict.judged if j.ignored)]
-    told += [f"gone from the baseline: {e.code} {e.name} {e.pipeline or e.dataset or ''}".rstrip() for e in verdict.gone]
+    told = [
+        *(f"ignored: {j.finding.code}, {j.ignored.reason} ({j.ignored.origin})" for j in verdict.judged if j.ignored)
+    ]
+    told += [
+        f"gone from the baseline: {e.code} {e.name} {e.pipeline or e.dataset or ''}".rstrip() for e in verdict.gone
+    ]
     told += verdict.notices
     skipped = {(s.check, s.reason) for s in verdict.diagnosis.skipped}
     if skipped:

@@ -152,9 +152,7 @@ def _shares(
         reason = "the examining role may not read it, or row level security hides rows from it"
         who = identifier(session.role)
         hint = f"GRANT SELECT ON {relation(table.schema, table.name)} TO {who}; ALTER ROLE {who} BYPASSRLS;"
-        unread.append(
-            Unread(code="DD003", what=f"the values of {place}", reason=reason, hint=hint, areas=("readers",))
-        )
+        unread.append(Unread(code="DD003", what=f"the values of {place}", reason=reason, hint=hint, areas=("readers",)))
         return plain
     facts = read_copy(session, table, deep=deep)
     if isinstance(facts, CopyFacts) and not facts.exact and any(_is_doubtful(session, table, facts, promised)):
