@@ -144,6 +144,7 @@ def undo(
 def history(
     prune: Annotated[bool, typer.Option("--prune", help="Forget finished repairs and free what undo kept.")] = False,  # noqa: FBT002
     dsn: Dsn = None,
+    pipelines_dir: PipelinesDir = None,
     project: Project = None,
     format: OutputFormat = Format.TEXT,  # noqa: A002
     *,
@@ -153,7 +154,7 @@ def history(
     from dltdoctor import treatment  # noqa: PLC0415
     from dltdoctor.report import plan as report  # noqa: PLC0415
 
-    request = request_of(None, dsn, None, project)
+    request = request_of(None, dsn, pipelines_dir, project)
     receipts = treatment.receipts(request).all()
     if format is Format.JSON:
         write_bytes(report.history_json(receipts))
