@@ -32,7 +32,9 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     files: int
 
 
-FULL = Sizes(days=2, rounds=15, slow_rounds=5, rows=100, tables=(2500, 5000, 10_000), pipelines=500, packages=1000, files=2000)
+FULL = Sizes(
+    days=2, rounds=15, slow_rounds=5, rows=100, tables=(2500, 5000, 10_000), pipelines=500, packages=1000, files=2000
+)
 QUICK = Sizes(days=1, rounds=1, slow_rounds=1, rows=5, tables=(8, 16, 32), pipelines=3, packages=5, files=80)
 
 

@@ -32,8 +32,9 @@ def _edits(step: WriteFile, project: Path, files: ProjectFiles) -> Iterator[Edit
     if not path.is_relative_to(project) or step.content is None:
         return
     name = path.relative_to(project).as_posix()
-    before = [f"{line}\n" for line in files.lines(name) or ()]
-    after = [f"{line}\n" for line in step.content.decode("utf-8", "replace").splitlines()]
+    ending = "\r\n" if b"\r\n" in step.content else "\n"
+    before = [f"{line}{ending}" for line in files.lines(name) or ()]
+    after = [f"{line}{ending}" for line in step.content.decode("utf-8", "replace").splitlines()]
     for tag, start, end, begin, finish in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if tag != "equal":
             yield Edit(path=name, start=start + 1, end=end + 1, text="".join(after[begin:finish]), title=step.title)

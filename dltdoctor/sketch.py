@@ -222,7 +222,7 @@ def copy(schema: str = "shop", table: str = "orders", **changes: Any) -> Copy:
     return Copy(schema=schema, table=table, **changes)
 
 
-def read_by(
+def read_by(  # noqa: PLR0913 - one parameter for each part of a contract
     table: str = "orders",
     *,
     columns: Mapping[str, float | None] = {},

@@ -20,8 +20,8 @@ from dltdoctor.situation import Situation
 from dltdoctor.snapshot import Snapshot, Value
 from dltdoctor.steps.step import FinishLoad, RunSql
 from dltdoctor.world.credentials import Credentials
-from dltdoctor.world.dlt_merge import warmed_up
 from dltdoctor.world.directory_steps import drop_archives
+from dltdoctor.world.dlt_merge import warmed_up
 from dltdoctor.world.finish_load import credentials_environ, finish
 from dltdoctor.world.postgres.session import open_session
 from dltdoctor.world.postgres.writing import drop_captures

@@ -217,9 +217,7 @@ def sixty() -> Diagnosis:
     many = "p59"
     names = [f"p{number:02}" for number in range(58)]
     sick = stranded()
-    wide = [
-        row(f"t{n:03}", None, n, "healthy", pipeline=many, dataset=many, staging=None) for n in range(110)
-    ]
+    wide = [row(f"t{n:03}", None, n, "healthy", pipeline=many, dataset=many, staging=None) for n in range(110)]
     return Diagnosis(
         pipelines=(*(line(name, name) for name in names), *sick.pipelines, line(many, many)),
         ledger=(
@@ -227,9 +225,7 @@ def sixty() -> Diagnosis:
             *sick.ledger,
             *wide,
             row("gone", None, None, "missing", pipeline=many, dataset=many, staging=None),
-            row(
-                "t007__sick", None, None, "missing", pipeline=many, dataset=many, staging=None, parent="t007"
-            ),
+            row("t007__sick", None, None, "missing", pipeline=many, dataset=many, staging=None, parent="t007"),
         ),
         findings=sick.findings,
         checks=22,

@@ -179,9 +179,7 @@ def test_a_very_wide_terminal_keeps_lines_readable(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_command_is_never_wrapped_or_cut() -> None:
-    command = (
-        "psql 'postgresql://loader@db/warehouse' -c 'grant select on all tables in schema public to loader'"
-    )
+    command = "psql 'postgresql://loader@db/warehouse' -c 'grant select on all tables in schema public to loader'"
     diagnosis = Diagnosis(
         findings=(
             examples.finding(

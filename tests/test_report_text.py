@@ -216,9 +216,7 @@ def test_what_many_pipelines_share_is_said_once() -> None:
     assert report.count("unreachable-destination") == 1
     assert "DD002 unreachable-destination · p00, p01, p02, p03 and 56 more" in report
     assert report.count("[?] p") == 60
-    assert (
-        "[–] 2 checks skipped for 60 pipelines: the destination could not be reached (DD201 DD202)" in report
-    )
+    assert "[–] 2 checks skipped for 60 pipelines: the destination could not be reached (DD201 DD202)" in report
     assert len(report.splitlines()) < 75
 
 

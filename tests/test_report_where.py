@@ -101,9 +101,7 @@ def test_verbose_lists_the_full_columns_too() -> None:
 
 def test_no_copy_offers_similar_names() -> None:
     where = Whereabouts(table="order", target=TARGET, similar=("orders", "orders__items"))
-    assert (
-        rendered(where) == "order · no copy · db:5432/warehouse\n  Similar names: orders and orders__items\n"
-    )
+    assert rendered(where) == "order · no copy · db:5432/warehouse\n  Similar names: orders and orders__items\n"
 
 
 @pytest.mark.parametrize(
@@ -145,8 +143,6 @@ def test_json_has_the_copies_as_they_are() -> None:
 
 
 def test_json_of_several_databases_is_one_object_too() -> None:
-    other = Whereabouts(
-        table="t", target="other:5432/x", copies=(TableCopy(schema="s", name="t", kind="other"),)
-    )
+    other = Whereabouts(table="t", target="other:5432/x", copies=(TableCopy(schema="s", name="t", kind="other"),))
     told = json.loads(render_json(whereabouts(), other))
     assert [copy["database"] for copy in told["copies"]] == [TARGET] * 3 + ["other:5432/x"]

@@ -27,7 +27,9 @@ def check_table(checks: Sequence[Check] = CHECKS) -> str:
     lines = ["| code | name | severity | what it says |", "|---|---|---|---|"]
     for check in checks:
         severities = " or ".join(check.severities)
-        lines.append(f"| {check.code} | [{check.name}](docs/checks.md#{anchor(check)}) | {severities} | {check.title} |")
+        lines.append(
+            f"| {check.code} | [{check.name}](docs/checks.md#{anchor(check)}) | {severities} | {check.title} |"
+        )
     return "\n".join(lines)
 
 
@@ -40,7 +42,12 @@ def checks_page(checks: Sequence[Check] = CHECKS) -> str:
             group = check.code[:3]
             parts += [f"## {group}xx {GROUPS[group]}", ""]
         _, _, body = check.doc.partition("\n")
-        parts += [f"### {check.code} {check.name}", "", f"**{check.title}.** Severity: {' or '.join(check.severities)}.", ""]
+        parts += [
+            f"### {check.code} {check.name}",
+            "",
+            f"**{check.title}.** Severity: {' or '.join(check.severities)}.",
+            "",
+        ]
         parts += [body.strip(), ""]
         if check.url:
             parts += [f"See also <{check.url}>.", ""]

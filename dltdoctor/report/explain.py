@@ -10,9 +10,7 @@ from rich.text import Text
 from dltdoctor.check import Check
 from dltdoctor.report.style import STYLES, Page, piece
 
-_INLINE = re.compile(
-    r"(?P<code>`+)(?P<c>.+?)(?P=code)|(?P<em>\*{1,2})(?=\S)(?P<e>[^*\n]+?)(?<=\S)(?P=em)(?!\w)"
-)
+_INLINE = re.compile(r"(?P<code>`+)(?P<c>.+?)(?P=code)|(?P<em>\*{1,2})(?=\S)(?P<e>[^*\n]+?)(?<=\S)(?P=em)(?!\w)")
 CODE = 7
 SHORTEST_TITLE = 24
 _ITEM = re.compile(r"(?:[-*+]|\d+\.)\s+")
@@ -45,11 +43,7 @@ def render_list(checks: Iterable[Check], *, console_width: int | None = None, fi
     for each in listed:
         name, style = piece(each.name, "bold"), STYLES[each.severities[0].value]
         if in_columns:
-            head = (
-                Text(each.code.ljust(CODE))
-                + _padded(name, names)
-                + _padded(piece(_levels(each), style), levels)
-            )
+            head = Text(each.code.ljust(CODE)) + _padded(name, names) + _padded(piece(_levels(each), style), levels)
             page.line(head, page.text(each.title), hang=head.cell_len)
         else:
             page.line(Text(f"{each.code} "), name, piece(f" {_levels(each)}", style), hang=2)

@@ -93,7 +93,12 @@ def _step_summary(step: Step) -> dict[str, Any]:
 
 
 def render_plan(
-    plan: Plan, captures: Sequence[Capture], *, old_files: dict[str, bytes], console_width: int | None = None, file: IO[str]
+    plan: Plan,
+    captures: Sequence[Capture],
+    *,
+    old_files: dict[str, bytes],
+    console_width: int | None = None,
+    file: IO[str],
 ) -> None:
     """Write the plan: each cure with its steps, then what is held back."""
     page = Page(file, console_width)
@@ -191,7 +196,9 @@ def _sql(page: Page, statement: str) -> None:
     """A statement with its words highlighted, cut when it is very long."""
     from rich.syntax import Syntax  # noqa: PLC0415 - Pygments is slow to import
 
-    shown = statement if len(statement) <= LONG else f"{statement[:LONG]} -- and {len(statement) - LONG:,} characters more"
+    shown = (
+        statement if len(statement) <= LONG else f"{statement[:LONG]} -- and {len(statement) - LONG:,} characters more"
+    )
     plain = page.text(" ".join(shown.split())).plain
     if page.console.is_terminal and not page.console.no_color:
         text = Syntax("", "sql", theme="ansi_dark", background_color="default").highlight(plain)

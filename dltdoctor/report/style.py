@@ -128,9 +128,7 @@ class Page:
             for part in later.wrap(self.console, max(room - hang, 8), overflow="fold"):
                 self.raw(bar + Text(" " * hang) + part, indent)
 
-    def flow(
-        self, segments: Iterable[Text], *, indent: int = 0, hang: int = 0, dot: str | None = None
-    ) -> None:
+    def flow(self, segments: Iterable[Text], *, indent: int = 0, hang: int = 0, dot: str | None = None) -> None:
         """The segments with dots, or `dot`, between them, broken only there; one too long is cut.
 
         An arrow that is between them also begins the later lines.

@@ -73,6 +73,4 @@ def _total(page: Page, diagnosis: Diagnosis) -> None:
     page.flow([piece(tally(diagnosis.findings, none=True), style), Text(checks)], hang=2)
     if worst and worst is not Severity.INFO:
         code = max(diagnosis.findings, key=lambda f: f.severity.rank).code
-        page.flow(
-            [piece("More about a code:", "dim"), page.text(f"dltdoctor explain {code}")], hang=2, dot=""
-        )
+        page.flow([piece("More about a code:", "dim"), page.text(f"dltdoctor explain {code}")], hang=2, dot="")

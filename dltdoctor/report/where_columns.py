@@ -56,9 +56,7 @@ def _is_full(shares: list[Share]) -> bool:
 def _draw(page: Page, copies: list[TableCopy], table: dict[str, list[Share]]) -> None:
     heads = [page.text(copy.schema, "bold") for copy in copies]
     rows = {name: [_cell(page, share) for share in shares] for name, shares in table.items()}
-    widths = [
-        max(head.cell_len, CELL, *(row[i].cell_len for row in rows.values())) for i, head in enumerate(heads)
-    ]
+    widths = [max(head.cell_len, CELL, *(row[i].cell_len for row in rows.values())) for i, head in enumerate(heads)]
     longest = max(page.text(name).cell_len for name in rows)
     room = page.width - 4 - sum(width + 2 for width in widths)
     if len(copies) > MOST_COPIES or room < min(longest, SHORTEST_NAME):
