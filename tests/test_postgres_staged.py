@@ -175,10 +175,18 @@ def test_without_any_key_all_common_columns_of_a_small_table_are_compared(databa
 
 def test_a_large_final_table_without_an_index_is_scanned_only_by_a_deep_look(database):
     pair(database, "id int, _dlt_load_id varchar, _dlt_id varchar", f"(1, '{OLD}', 'a')", "")
-    run_sql(database, f"INSERT INTO f.t SELECT i, '{OLD}', 'b' || i FROM generate_series(1, 40000) AS i")
+    run_sql(database, "INSERT INTO f.t SELECT i, '1600000000.0', 'b' || i FROM generate_series(1, 40000) AS i")
     quick, deep = only(database, ask(primary_key=("id",))), only(database, ask(primary_key=("id",)), deep=True)
     assert (quick.rows, quick.sampled, quick.proof) == (1, 0, "none")
     assert (deep.sampled, deep.arrived, deep.superseded, deep.proof) == (1, 0, 0, "row-key")
+
+
+def test_of_several_staged_rows_of_a_key_one_arrives_for_all(database):
+    """dlt keeps one of them: its key came with the very load that the others were staged by."""
+    columns = "id int, _dlt_load_id varchar, _dlt_id varchar"
+    pair(database, columns, f"(1, '{OLD}', 'a'), (1, '{OLD}', 'b')", f"(1, '{OLD}', 'b')", index="_dlt_id")
+    one = only(database, ask(primary_key=("id",)))
+    assert (one.sampled, one.arrived, one.superseded) == (2, 2, 0)
 
 
 def test_an_index_is_used_whatever_the_planner_believes(database):
