@@ -178,7 +178,7 @@ def _cure(page: Page, number: int, cure: Cure, old_files: dict[str, bytes]) -> N
     safety = Text(cure.safety, STYLES[STYLE_OF[cure.safety]])
     page.flow([page.text(f"{number}. {cure.message}", "bold"), Text(cure.code), safety], hang=3)
     for missing in cure.guarantees_missing:
-        page.line(Text("may cost: ", STYLES["error"]), page.text(missing), indent=3, hang=4)
+        page.line(Text("beware: ", STYLES["error"]), page.text(missing), indent=3, hang=4)
     for step in cure.steps:
         page.line(page.text(f"{page.glyphs.arrow} {step.title}"), indent=3, hang=2)
         if step.note:
