@@ -60,7 +60,7 @@ def invalid_staging_layout(routes: tuple[Route, ...], config: Config) -> Iterabl
             continue
         seen.add((way.pipeline, way.layout))
         effect = (
-            f"dlt cannot use it ({way.layout_error}); the pipeline stops before it loads anything"
+            f"{_stop(way.layout_error)}; the pipeline stops before it loads anything"
             if way.layout_error
             else f"it has no %s, so dlt takes it literally: every dataset would share the staging schema {way.staging!r}"
         )
@@ -75,3 +75,9 @@ def invalid_staging_layout(routes: tuple[Route, ...], config: Config) -> Iterabl
                 "Remove the staging layout, so that dlt's default applies",
             ),
         )
+
+
+def _stop(error: str) -> str:
+    """What dlt does, without saying once more what the layout is."""
+    _, colon, rest = error.partition(": dlt ")
+    return f"dlt {rest}" if colon else f"dlt cannot use it ({error})"
