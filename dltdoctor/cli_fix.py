@@ -185,7 +185,7 @@ def _carry_out(
     as_text = format is Format.TEXT
     with progress() as step:
         worth = treatment.is_worth_rehearsing(prepared, thorough=rehearse, asked=not yes)
-        captures = repair.preview(plan, treatment.workshop(prepared, step)) if worth else ()
+        captures = repair.preview(plan, treatment.workshop(prepared, step), keep_undo=keep_undo) if worth else ()
     if as_text:
         report.render_plan(plan, captures, old_files=_old_files(plan.steps), file=sys.stdout)
     if stop or plan.is_empty:

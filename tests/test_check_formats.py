@@ -16,8 +16,8 @@ from tests.command_line import dltdoctor
 from tests.gated import LOAD, judged, write_story
 
 LAYOUT = (
-    "the staging layout is None: dlt cannot use it (the layout is None: dlt stops with "
-    "ConfigFieldMissingException (staging_dataset_name_layout)); the pipeline stops before it loads anything"
+    "the staging layout is None: dlt stops with "
+    "ConfigFieldMissingException (staging_dataset_name_layout); the pipeline stops before it loads anything"
 )
 READS = (
     "score_batch.py:3 reads the staging dataset public_staging (table app_opportunities_trust): "
