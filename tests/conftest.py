@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -39,6 +40,17 @@ BARE_SETTINGS = {
 }
 TERMINAL = {"NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"}
 _numbers = itertools.count(1)
+
+
+def _heed_signals() -> None:
+    """Under nohup or as a job in the background the suite is deaf to some signals; what it starts must not be."""
+    with contextlib.suppress(ValueError):  # not the main thread
+        for number, handler in ((signal.SIGHUP, lambda *_: None), (signal.SIGINT, signal.default_int_handler)):
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, handler)
+
+
+_heed_signals()
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import re
 import signal
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -205,6 +206,8 @@ def test_a_script_that_does_not_do_as_told(play: Callable[[Stage], None], words:
 
 def test_missing_libraries_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.path", [str(tmp_path)])
+    for name in ("dlt", "psycopg2"):  # as if no other test had imported them
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(CouldNotLookError, match="is not installed") as caught, build_world("healthy"):
         pass
     assert "dltdoctor[demo]" in caught.value.hint
