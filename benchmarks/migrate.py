@@ -41,7 +41,8 @@ def main() -> None:
     given = options.parse_args()
     with contextlib.ExitStack() as stack:
         admin = given.dsn or stack.enter_context(start_server()).admin_dsn
-        print("\n".join(table(admin, given.rows, given.rounds)))
+        for line in table(admin, given.rows, given.rounds):
+            print(line, flush=True)
 
 
 def table(admin: str, rows: int, rounds: int) -> Iterator[str]:
