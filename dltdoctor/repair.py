@@ -12,7 +12,6 @@ from dltdoctor.plan import Cure, Plan
 from dltdoctor.receipt import Capture, KeptRename, Receipt, Status
 from dltdoctor.snapshot import Value
 from dltdoctor.steps.step import ArchiveDirectory, FinishLoad, Rename, RestoreDirectory, RunSql, Step, WriteFile
-from dltdoctor.words import count
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.directory_steps import (
     DirectoryStep,
@@ -318,12 +317,3 @@ def _files(plan: Plan) -> list[WriteFile | Rename]:
 
 def _without_secret(way_in: Credentials | None) -> dict[str, str]:
     return {k: v for k, v in way_in.parameters.items() if k != SECRET} if way_in else {}
-
-
-def summary(captures: Sequence[Capture]) -> tuple[str, ...]:
-    """A line for each table: what came and what went."""
-    return tuple(
-        f"{c.schema}.{c.table}: {count(c.rows_come, 'row')} written, {count(c.rows_gone, 'row')} replaced or removed"
-        for c in captures
-        if c.rows_come or c.rows_gone
-    )

@@ -5,8 +5,6 @@ file step knows its own; a database step gets its from what was captured while i
 stand in a step: they stay in the database.
 """
 
-from typing import Literal
-
 import msgspec
 
 from dltdoctor.snapshot import Value
@@ -131,18 +129,3 @@ class RestoreDirectory(Value, tag="restore-directory"):
 
 
 Step = RunSql | WriteFile | Rename | FinishLoad | ArchiveDirectory | RestoreDirectory
-Kind = Literal["run-sql", "write-file", "rename", "finish-load", "archive-directory", "restore-directory"]
-
-
-def is_database_step(step: Step) -> bool:
-    return isinstance(step, RunSql)
-
-
-def encode(steps: tuple[Step, ...]) -> bytes:
-    """Steps as JSON."""
-    return msgspec.json.encode(steps)
-
-
-def decode(content: bytes) -> tuple[Step, ...]:
-    """Steps from JSON; raises `msgspec.ValidationError`."""
-    return msgspec.json.decode(content, type=tuple[Step, ...])
