@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from dltdoctor.report.json import Report
+from tests.witness import saw
 
 COMMAND = [sys.executable, "-m", "dltdoctor"]
 Done = subprocess.CompletedProcess[str]
@@ -74,7 +75,9 @@ def complaint(done: Done) -> str:
 
 def report(done: Done) -> Report:
     """The JSON on stdout, which has to be the contract's and nothing else."""
-    return msgspec.json.decode(done.stdout, type=Report)
+    found = msgspec.json.decode(done.stdout, type=Report)
+    saw({finding.code for finding in found.findings})
+    return found
 
 
 def codes(done: Done) -> set[str]:

@@ -16,6 +16,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from dltdoctor.demo.server import start_server
+from tests.witness import witness
 
 GIVEN_DSN = "DLTDOCTOR_TEST_DSN"
 DOCKER_IMAGE = "postgres:17-alpine"
@@ -51,6 +52,12 @@ def _heed_signals() -> None:
 
 
 _heed_signals()
+
+
+@pytest.fixture(autouse=True)
+def witnessed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test marked with `fires` or `quiet` has to see what it says."""
+    yield from witness(request, monkeypatch)
 
 
 @pytest.fixture(autouse=True)
