@@ -9,7 +9,8 @@ has nothing to do with it, and changing it cures nothing.
 
 *Fix safety.* With the merge strategy `upsert` a merge updates only the columns of its own schema. Values
 that are NULL already are not in the database any more; dlt keeps them in the losing pipeline's completed
-load packages, so do not delete its working dir.
+load packages, so do not delete its working dir: `dltdoctor fix --recover` writes them back where the column
+is NULL, for columns that only the losing pipeline fills and rows that it did not write last itself.
 """
 
 from collections.abc import Iterable
@@ -17,9 +18,13 @@ from collections.abc import Iterable
 from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.kept_packages import holding, tell_all
+from dltdoctor.remedies import recover
 from dltdoctor.snapshot import Catalog, NullCount, Pipeline, Route, Snapshot
 from dltdoctor.words import columns, count, listed, relation
 from dltdoctor.writers import Writer, shared_tables
+
+UPSERT = 'write_disposition={"disposition": "merge", "strategy": "upsert"}'
 
 
 def _two_pipelines(strategy: str = "delete-insert", rows: int = 1) -> Snapshot:
@@ -59,10 +64,12 @@ def clobbered_columns(pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...]
         }
         lost = [(w, n) for w in writers if (n := nulls.get(w.route.schema)) and n.rows and w.overwrites]
         if lost:
-            yield _note(final, name, writers, lost)
+            yield _note(final, name, writers, lost, _remedy(writers, lost, pipelines, catalog))
 
 
-def _note(final: str, table: str, writers: tuple[Writer, ...], lost: list[tuple[Writer, NullCount]]) -> Note:
+def _note(
+    final: str, table: str, writers: tuple[Writer, ...], lost: list[tuple[Writer, NullCount]], remedy: Remedy
+) -> Note:
     names = sorted({w.route.pipeline for w in writers})
     first, nulls = lost[0]
     return Note(
@@ -87,10 +94,35 @@ def _note(final: str, table: str, writers: tuple[Writer, ...], lost: list[tuple[
                 for _, n in lost
             ),
         ),
-        remedy=Remedy(
-            'Give both resources write_disposition={"disposition": "merge", "strategy": "upsert"}, then load the losing '
-            "pipeline again; keep its working dir, its completed packages still hold the values",
-            "manual",
-        ),
+        remedy=remedy,
         identity=",".join(names),
+    )
+
+
+def _remedy(
+    writers: tuple[Writer, ...],
+    lost: list[tuple[Writer, NullCount]],
+    pipelines: tuple[Pipeline, ...],
+    catalog: Catalog,
+) -> Remedy:
+    """Give the values back where the packages of a pipeline that lost them are here."""
+    winner, nulls = lost[0]
+    everyone = {p.name: p for p in pipelines}
+    keep = [
+        w
+        for w in writers
+        if w.own_columns & set(nulls.columns) and holding(everyone[w.route.pipeline], w.route.schema, w.table.name)
+    ]
+    if not keep:
+        return Remedy(
+            f"Give both resources {UPSERT}, then load the losing pipeline again; keep its working dir, "
+            "its completed packages still hold the values",
+            "manual",
+        )
+    names = listed(sorted({w.route.pipeline for w in keep}))
+    return recover(
+        winner.route.pipeline,
+        f"Give the values back that the load packages of {names} hold; give both resources {UPSERT}, so that it does "
+        "not happen again",
+        is_certain=all(tell_all(everyone[w.route.pipeline], w.route, w.table, catalog) for w in keep),
     )

@@ -5,8 +5,9 @@ replace load that crashed after its TRUNCATE, or a TRUNCATE by hand.
 
 *Why it matters.* An incremental pipeline does not fill it again: the cursor is past the rows.
 
-*Fix safety.* dlt keeps what it loaded in the completed load packages, so do not delete the working dir.
-Otherwise the resource has to be loaded again from the start.
+*Fix safety.* dlt keeps what it loaded in the completed load packages, so do not delete the working dir:
+`dltdoctor fix --recover` replays them with dlt's own SQL and inserts what is missing. It is unsafe where some
+loads left no package and later ones build on them. Without packages the resource has to be loaded again.
 """
 
 from collections.abc import Iterable
@@ -14,8 +15,9 @@ from collections.abc import Iterable
 from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.kept_packages import holding, tell_all
 from dltdoctor.ledger import Entry, Ledger
-from dltdoctor.remedies import resume
+from dltdoctor.remedies import recover, resume
 from dltdoctor.snapshot import Catalog, Job, Package, Pipeline, Snapshot
 from dltdoctor.words import command, count, relation
 
@@ -67,7 +69,7 @@ def emptied_table(ledger: Ledger, pipelines: tuple[Pipeline, ...], catalog: Cata
             continue
         evidence = _evidence(entry, everyone[row.pipeline], catalog)
         if evidence:
-            yield _note(entry, everyone[row.pipeline], evidence)
+            yield _note(entry, everyone[row.pipeline], evidence, catalog)
 
 
 def _evidence(entry: Entry, pipeline: Pipeline, catalog: Catalog) -> tuple[Evidence, ...]:
@@ -85,22 +87,12 @@ def _evidence(entry: Entry, pipeline: Pipeline, catalog: Catalog) -> tuple[Evide
         return staged
     if any(c.hard_delete for c in entry.table.columns):
         return ()  # the source may have deleted every row
-    loaded = _completed_jobs(entry, pipeline)
+    loaded = holding(pipeline, entry.row.schema, entry.row.table)
     if loaded:
         return tuple(Evidence(f"load {p.load_id} completed {j.table}.{j.file_id}", p.path) for p, j in loaded[-3:])
     if _has_unfinished(entry, pipeline):
         return ()
     return _committed_cursor(entry, catalog)
-
-
-def _completed_jobs(entry: Entry, pipeline: Pipeline) -> list[tuple[Package, Job]]:
-    return [
-        (p, j)
-        for p in sorted(pipeline.packages, key=lambda p: p.load_id)
-        if p.stage == "loaded" and p.schema_name == entry.row.schema
-        for j in p.jobs_of(entry.row.table)
-        if j.status == "completed" and not j.is_followup and j.size and j.format != "reference"
-    ]
 
 
 def _unfinished(entry: Entry, pipeline: Pipeline) -> list[tuple[Package, Job]]:
@@ -139,12 +131,13 @@ def _committed_cursor(entry: Entry, catalog: Catalog) -> tuple[Evidence, ...]:
     return ()
 
 
-def _note(entry: Entry, pipeline: Pipeline, evidence: tuple[Evidence, ...]) -> Note:
+def _note(entry: Entry, pipeline: Pipeline, evidence: tuple[Evidence, ...], catalog: Catalog) -> Note:
     row = entry.row
     place = relation(row.final.dataset, row.table)
-    if entry.table.disposition == "replace":
-        pending = any(p.is_pending for p, _ in _unfinished(entry, pipeline))
-        remedy = resume(pipeline.name) if pending else _load_again(entry, pipeline)
+    if any(p.is_pending for p, _ in _unfinished(entry, pipeline)) and entry.table.disposition == "replace":
+        remedy = resume(pipeline.name)
+    elif holding(pipeline, row.schema, row.table):
+        remedy = _bring_back(entry, pipeline, catalog)
     else:
         remedy = _load_again(entry, pipeline)
     return Note(
@@ -154,6 +147,15 @@ def _note(entry: Entry, pipeline: Pipeline, evidence: tuple[Evidence, ...]) -> N
         table=row.table,
         evidence=(Evidence("no row", f"select 1 from {place} limit 1"), *evidence),
         remedy=remedy,
+    )
+
+
+def _bring_back(entry: Entry, pipeline: Pipeline, catalog: Catalog) -> Remedy:
+    again = "; rewrite the staging layout, too (DD101)" if entry.route.staging == entry.route.final else ""
+    return recover(
+        pipeline.name,
+        f"Find out what emptied it, and bring the rows back from the pipeline's completed load packages{again}",
+        is_certain=tell_all(pipeline, entry.route, entry.table, catalog),
     )
 
 

@@ -19,6 +19,7 @@ from dltdoctor.finding import Evidence, Severity
 from dltdoctor.ledger import Ledger
 from dltdoctor.remedies import resume
 from dltdoctor.snapshot import Activity, Catalog, Package, Pipeline, Route, Snapshot
+from dltdoctor.wedges import wedged_loads
 from dltdoctor.words import count, listed, moment
 
 
@@ -68,8 +69,11 @@ def pending_packages(
     catalog: Catalog | None = None,
 ) -> Iterable[Note]:
     for pipeline in pipelines:
+        wedged = wedged_loads(pipeline, routes, catalog)
         waiting = [
-            p for p in pipeline.pending if not p.is_fresh and not (ledger and half_way(ledger, pipeline.name, p))
+            p
+            for p in pipeline.pending
+            if not p.is_fresh and p.load_id not in wedged and not (ledger and half_way(ledger, pipeline.name, p))
         ]
         # At work on one package, dlt has the others in its queue.
         if waiting and not any(running(pipeline, routes, catalog)):

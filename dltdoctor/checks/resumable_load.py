@@ -13,11 +13,13 @@ rows are staged again from the package's own files first; a plain resume would m
 from collections.abc import Iterable
 
 from dltdoctor import sketch
+from dltdoctor.applied import has_unquotable_temp_table
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.ledger import Entry, Ledger
-from dltdoctor.remedies import resume
-from dltdoctor.snapshot import Package, Pipeline, Snapshot
+from dltdoctor.remedies import migrate, resume
+from dltdoctor.snapshot import Catalog, Package, Pipeline, Route, Snapshot
+from dltdoctor.wedges import wedged_loads
 from dltdoctor.words import count, listed, moment, relation
 
 
@@ -35,6 +37,16 @@ def _staging_reused() -> Snapshot:
     return sketch.world(
         sketch.pipeline(packages=[sketch.package(sketch.LATEST, "normalized", sketch.job(), merge)]),
         on=sketch.database(staged=(other,)),
+    )
+
+
+def _wedged() -> Snapshot:
+    """The rows are staged, and dlt tries to stage them again at every run: DD208 says so."""
+    refused = 'duplicate key value violates unique constraint "orders__dlt_id_key"'
+    job = sketch.job(status="new", error=refused, rows=3)
+    return sketch.world(
+        sketch.pipeline(packages=[sketch.package(sketch.LATEST, "normalized", job)]),
+        on=sketch.database(staged=(sketch.staged(),)),
     )
 
 
@@ -58,14 +70,17 @@ def _finished() -> Snapshot:
     "DD202",
     Severity.ERROR,
     sick=[_merge_failed, _staging_reused],
-    well=[_ended_meanwhile, _finished, sketch.world],
+    well=[_wedged, _ended_meanwhile, _finished, sketch.world],
     url=f"{DLT_DOCS}/running-in-production/running#partially-loaded-packages",
 )
-def resumable_load(ledger: Ledger, pipelines: tuple[Pipeline, ...]) -> Iterable[Note]:
+def resumable_load(
+    ledger: Ledger, pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...], catalog: Catalog | None = None
+) -> Iterable[Note]:
     for pipeline in pipelines:
+        wedged = wedged_loads(pipeline, routes, catalog)
         for package in pipeline.pending:
             entries = half_way(ledger, pipeline.name, package)
-            if entries:
+            if entries and package.load_id not in wedged:
                 yield _note(pipeline.name, package, entries)
 
 
@@ -122,7 +137,9 @@ def _note(pipeline: str, package: Package, entries: list[Entry]) -> Note:
                 for e in entries
             ),
         ),
-        remedy=resume(
+        remedy=migrate(pipeline, safety="safe", because="dlt's own merge cannot, see DD407")
+        if package.schema and any(has_unquotable_temp_table(package.schema, e.table) for e in entries)
+        else resume(
             pipeline,
             "Stage the rows again from the package's files, then let dlt finish the load"
             if redo
