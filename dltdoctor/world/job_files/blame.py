@@ -50,10 +50,11 @@ def refused_row(
 
 def _place(context: str, table: str, columns: tuple[str, ...]) -> tuple[int | None, str | None]:
     """Line and column in Postgres' `COPY t, line 3, column x: "…"`, in whatever language it speaks."""
-    found = re.match(rf"COPY {re.escape(table)}\D*(\d+)(?:, \S+ )?(.*)", context, re.DOTALL)
+    # a type that reads its text by itself, as json does, has a line of its own before
+    found = re.search(rf"^COPY {re.escape(table)}\D*(\d+)(?:\W+\w+ )?(.*)", context, re.DOTALL | re.MULTILINE)
     if found is None:
         return None, None
-    named = [column for column in columns if re.match(rf"{re.escape(column)}(?::|$)", found[2])]
+    named = [column for column in columns if re.match(rf"{re.escape(column)}\s*(?::|$)", found[2])]
     return int(found[1]), max(named, key=len, default=None)
 
 

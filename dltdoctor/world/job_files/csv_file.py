@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from dltdoctor.world.job_files.file import JobFile, UnreadableFileError
-from dltdoctor.world.job_files.stream import first_lines, line_blocks
+from dltdoctor.world.job_files.stream import first_line, line_blocks
 
 _DELIMITERS = ",;|\t"
 
@@ -67,13 +67,14 @@ def iterate(file: JobFile) -> Iterator[Mapping[str, str | None]]:
 def _lines(path: str) -> Iterator[str]:
     for block in line_blocks(path):
         try:
-            yield from block.decode("utf-8").splitlines(keepends=True)
+            # of texts, splitlines would also part what only looks like a line's end
+            yield from [line.decode("utf-8") for line in block.splitlines(keepends=True)]
         except UnicodeDecodeError:
             raise UnreadableFileError(path, "it is not UTF-8") from None
 
 
 def _first_line(path: str) -> str:
-    line = first_lines(path, 1)
+    line = first_line(path)
     try:
         text = line.decode("utf-8").rstrip("\r")
     except UnicodeDecodeError:

@@ -21,7 +21,7 @@ from dltdoctor.world.job_files.literals import (
     row_pattern,
     what_is_wrong,
 )
-from dltdoctor.world.job_files.stream import first_lines, line_blocks
+from dltdoctor.world.job_files.stream import first_line, line_blocks
 
 # the options of the COPY that reads what `translated` yields
 COPY_OPTIONS = "FORMAT csv, QUOTE '''', ESCAPE '''', NULL 'NULL', ENCODING 'UTF8'"
@@ -29,7 +29,7 @@ COPY_OPTIONS = "FORMAT csv, QUOTE '''', ESCAPE '''', NULL 'NULL', ENCODING 'UTF8
 
 def columns_of(path: str) -> tuple[str, ...]:
     """The columns that the first statement names. Raises `UnreadableFileError`."""
-    return columns_in(path, first_lines(path, 1))
+    return columns_in(path, first_line(path))
 
 
 def columns_in(path: str, header: bytes) -> tuple[str, ...]:
@@ -49,9 +49,8 @@ def columns_in(path: str, header: bytes) -> tuple[str, ...]:
 def translated(file: JobFile) -> Iterator[tuple[bytes, int]]:
     """The rows as CSV with how many they are. Raises `UnreadableFileError` before a bad row is yielded."""
     lines = _Lines(file)
-    easy = easy_rows_pattern(len(file.columns))
     for block in line_blocks(file.path):
-        if lines.inside and easy.fullmatch(block):
+        if lines.inside and easy_rows_pattern(len(file.columns)).fullmatch(block):
             _require_utf8(file.path, block, lines.rows)
             count = block.count(b"\n")
             lines.passed(count)

@@ -5,7 +5,6 @@ dlt loads none of them into Postgres; they stand in packages that were not norma
 
 import base64
 import binascii
-import decimal
 import json
 from collections.abc import Iterator, Mapping
 
@@ -51,11 +50,10 @@ def _rows(path: str, *, typed: bool) -> Iterator[Row]:
 
 def _line(path: str, line: bytes, row: int, *, typed: bool) -> list[object]:
     try:
-        # a Decimal keeps every digit that was written
-        value = json.loads(line.decode("utf-8"), parse_float=decimal.Decimal)
+        value = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError:
         raise UnreadableFileError(path, "it is not UTF-8", row=row) from None
-    except (ValueError, RecursionError, decimal.InvalidOperation):
+    except (ValueError, RecursionError):
         raise UnreadableFileError(path, "it is not JSON, or the file was cut off", row=row) from None
     return value if typed and isinstance(value, list) else [value]
 
@@ -66,7 +64,7 @@ def _unmarked(value: object) -> object:
         return {key: _unmarked(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_unmarked(item) for item in value]
-    if not isinstance(value, str) or not _DECIMAL <= value[:1] <= _TIME:
+    if not isinstance(value, str) or len(value) < 2 or not _DECIMAL <= value[0] <= _TIME:
         return value
     mark, rest = value[0], value[1:]
     try:

@@ -19,7 +19,7 @@ _EASY_NUMBER = rb"(?!%s)%s" % (_NEGATIVE_ZERO, _NUMBER)
 _VALUE = rb"(?:%s|%s|%s|NULL|True|False)" % (_TEXT, _PLAIN, _NUMBER)
 _EASY_VALUE = rb"(?:%s|%s|%s|NULL|True|False)" % (_TEXT, _PLAIN, _EASY_NUMBER)
 _IDENTIFIER = rb'"(?:[^"\n\r\x00]|"")++"'
-# of so many columns a repeated group is slower, but compiles at once
+# from so many columns on, what unrolling saves is spent on compiling
 _MANY = 80
 
 VALUE = re.compile(_VALUE)
@@ -32,21 +32,18 @@ ESCAPE = re.compile(rb"\\[\\nr]")
 ESCAPED = {b"\\\\": b"\\", b"\\n": b"\n", b"\\r": b"\r"}
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def row_pattern(columns: int) -> re.Pattern[bytes]:
     """One row with that many values, without what follows it."""
-    return re.compile(_row(columns, _VALUE))
+    return re.compile(rb"\((?:%s,){%d}%s\)" % (_VALUE, columns - 1, _VALUE))
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def easy_rows_pattern(columns: int) -> re.Pattern[bytes]:
     """Any number of rows, each followed by another, and without a negative zero."""
-    return re.compile(rb"(?:%s,\n)*+" % _row(columns, _EASY_VALUE))
-
-
-def _row(columns: int, value: bytes) -> bytes:
-    values = rb",".join([value] * columns) if columns < _MANY else rb"(?:%s,){%d}%s" % (value, columns - 1, value)
-    return rb"\(%s\)" % values
+    if columns >= _MANY:
+        return re.compile(rb"(?:\((?:%s,){%d}%s\),\n)*+" % (_EASY_VALUE, columns - 1, _EASY_VALUE))
+    return re.compile(rb"(?:\(%s\),\n)*+" % rb",".join([_EASY_VALUE] * columns))
 
 
 def what_is_wrong(line: bytes, columns: Sequence[str]) -> str:

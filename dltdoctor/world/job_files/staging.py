@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from dltdoctor.words import qualified
 from dltdoctor.world.job_files import csv_file, insert_values, jsonl, parquet, stream
 from dltdoctor.world.job_files.blame import not_the_files, refused_row
 from dltdoctor.world.job_files.file import JobFile, UnreadableFileError
@@ -152,9 +153,8 @@ def _copy(into: tuple[str, str], columns: Sequence[str], options: "Composable") 
 def _not_null(connection: "psycopg.Connection[Any]", into: tuple[str, str]) -> frozenset[str]:
     """The columns that the relation declares NOT NULL."""
     found = connection.execute(
-        "SELECT a.attname FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid"
-        " JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = %s AND c.relname = %s AND a.attnotnull AND a.attnum > 0",
-        into,
+        "SELECT attname FROM pg_catalog.pg_attribute"
+        " WHERE attrelid = pg_catalog.to_regclass(%s) AND attnum > 0 AND attnotnull",
+        (qualified(*into),),
     )
     return frozenset(name for (name,) in found)

@@ -47,14 +47,14 @@ def line_blocks(path: str) -> Iterator[bytes]:
         yield b"".join(parts)
 
 
-def first_lines(path: str, count: int) -> bytes:
-    """The first lines of the file, or all of it where it has fewer. Raises `UnreadableFileError`."""
+def first_line(path: str) -> bytes:
+    """The file's first line without its end, of a longer one its first megabyte. Raises `UnreadableFileError`."""
     head = b""
     for block in blocks(path):
         head += block
-        if head.count(b"\n") >= count or len(head) > MEGABYTE:
+        if b"\n" in block or len(head) > MEGABYTE:
             break
-    return b"\n".join(head.split(b"\n")[:count])
+    return head.partition(b"\n")[0]
 
 
 def checked(path: str) -> bytes:
