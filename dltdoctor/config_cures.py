@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from dltdoctor.config_replace import insert_from_staging
 from dltdoctor.config_rewrites import (
     Change,
     NotOfferedError,
@@ -23,6 +24,7 @@ from dltdoctor.config_rewrites import (
     taken,
     without_loser,
 )
+from dltdoctor.config_settings import atomic_replace, no_refresh, restored_state
 from dltdoctor.config_upsert import upsert
 from dltdoctor.errors import RefusedError
 from dltdoctor.finding import Finding
@@ -42,8 +44,12 @@ REWRITES: Mapping[str, Rewrite] = {
     "DD106": no_dev_mode,
     "DD110": without_loser,
     "DD301": upsert,
+    "DD503": insert_from_staging,
+    "DD504": atomic_replace,
+    "DD505": no_refresh,
+    "DD506": restored_state,
 }
-_STAGED_ROWS = ("DD201", "DD202", "DD203", "DD206")
+_STAGED_ROWS = ("DD201", "DD202", "DD203", "DD206", "DD208")
 
 
 class Planned(Value):
@@ -139,6 +145,9 @@ def _refused_by_dlt(draft: Draft, planned: Sequence[Planned]) -> dict[str, NotOf
             wrong[pipeline.name] = f"dlt would load {pipeline.name} into other datasets than expected"
         elif answer.dev_mode not in (None, draft.config(pipeline).value("dev_mode") is True):
             wrong[pipeline.name] = f"dlt resolves dev_mode of {pipeline.name} to {answer.dev_mode}"
+        for key, value in answer.settings.items():
+            if value != draft.config(pipeline).value(key):
+                wrong[pipeline.name] = f"dlt resolves {key} of {pipeline.name} to {value}"
     return {
         one.finding.fingerprint: NotOfferedError(wrong[name])
         for one in planned

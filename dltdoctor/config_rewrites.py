@@ -129,7 +129,7 @@ def without_loser(finding: Finding, draft: Draft) -> Change:
         return Change(pipelines=(pipeline.name,))
     winner, loser = now
     if "env" in (winner.provider, loser.provider):
-        raise _environment(winner if winner.provider == "env" else loser, draft, pipeline)
+        raise environment(winner if winner.provider == "env" else loser, draft, pipeline)
     if winner.provider != "argument":
         raise NotOfferedError(
             f"{winner.location} may not exist on every machine, and {loser.display} counts without it"
@@ -232,11 +232,11 @@ def _set_own_layout(draft: Draft, pipeline: Pipeline, layout: str) -> None:
 
 def _editable(value: ConfigValue, draft: Draft, pipeline: Pipeline) -> ConfigValue:
     if value.provider == "env":
-        raise _environment(value, draft, pipeline)
+        raise environment(value, draft, pipeline)
     return value
 
 
-def _environment(value: ConfigValue, draft: Draft, pipeline: Pipeline) -> NotOfferedError:
+def environment(value: ConfigValue, draft: Draft, pipeline: Pipeline) -> NotOfferedError:
     """The line that takes a variable back; a file that seems to set it is named."""
     name = value.location
     if not re.fullmatch(r"\w+", name):

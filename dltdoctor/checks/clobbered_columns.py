@@ -20,18 +20,23 @@ from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.kept_packages import holding, tell_all
 from dltdoctor.remedies import recover
-from dltdoctor.snapshot import Catalog, NullCount, Pipeline, Route, Snapshot
+from dltdoctor.snapshot import Catalog, NullCount, Package, Pipeline, Route, Snapshot
 from dltdoctor.words import columns, count, listed, relation
 from dltdoctor.writers import Writer, shared_tables
 
 UPSERT = 'write_disposition={"disposition": "merge", "strategy": "upsert"}'
 
 
-def _two_pipelines(strategy: str = "delete-insert", rows: int = 1) -> Snapshot:
-    scores = sketch.pipeline("scores", tables=[sketch.table("orders", "trust_score", merge_strategy=strategy)])
+def _two_pipelines(strategy: str = "delete-insert", rows: int = 1, packages: tuple[Package, ...] = ()) -> Snapshot:
+    table = sketch.table("orders", "trust_score", merge_strategy=strategy)
+    scores = sketch.pipeline("scores", tables=[table], packages=packages)
     concepts = sketch.pipeline("concepts", tables=[sketch.table("orders", "app_concept", merge_strategy=strategy)])
     lost = NullCount(dataset="shop", table="orders", schema_name="concepts", columns=("trust_score",), rows=rows)
     return sketch.world(scores, concepts, on=sketch.database(nulls=(lost,)))
+
+
+def _packages_kept() -> Snapshot:
+    return _two_pipelines(packages=(sketch.package(sketch.LATEST, "loaded", sketch.job(), schema_name="scores"),))
 
 
 def _upserts() -> Snapshot:
@@ -49,7 +54,7 @@ def _same_columns() -> Snapshot:
 @check(
     "DD301",
     Severity.ERROR,
-    sick=[_two_pipelines],
+    sick=[_two_pipelines, _packages_kept],
     well=[_upserts, _not_overlapping_yet, _same_columns],
     url=f"{DLT_DOCS}/general-usage/merge-loading",
 )
@@ -106,7 +111,7 @@ def _remedy(
     catalog: Catalog,
 ) -> Remedy:
     """Give the values back where the packages of a pipeline that lost them are here."""
-    winner, nulls = lost[0]
+    _, nulls = lost[0]
     everyone = {p.name: p for p in pipelines}
     keep = [
         w
@@ -119,10 +124,10 @@ def _remedy(
             "its completed packages still hold the values",
             "manual",
         )
-    names = listed(sorted({w.route.pipeline for w in keep}))
+    losers = sorted({w.route.pipeline for w in keep})
     return recover(
-        winner.route.pipeline,
-        f"Give the values back that the load packages of {names} hold; give both resources {UPSERT}, so that it does "
+        losers,
+        f"Give the values back that the load packages of {listed(losers)} hold; give both resources {UPSERT}, so that it does "
         "not happen again",
         is_certain=all(tell_all(everyone[w.route.pipeline], w.route, w.table, catalog) for w in keep),
     )

@@ -95,11 +95,14 @@ def keyless_merge(
 ) -> Iterable[Note]:
     known: set[str] = set()
     named = by_name(source)
+    suspected = any(_is_declared_keyless(one) for ones in named.values() for one in ones)
     for stored in stored_tables(pipelines, routes):
+        is_keyless = _is_keyless(stored.table)
+        if not is_keyless and not (suspected and stored.table.disposition == "merge"):
+            continue
         declared = resources_of(stored, named)
-        if not _is_keyless(stored.table):
-            if stored.table.disposition == "merge":
-                known.update(one.place for one in declared)
+        if not is_keyless:
+            known.update(one.place for one in declared)
             continue
         known.update(one.place for one in declared if _is_declared_keyless(one))
         if declared and all(_is_cured(one) for one in declared):
@@ -147,8 +150,8 @@ def _is_news(resource: Resource, known: set[str]) -> bool:
 
 def _in_source(resource: Resource) -> Note:
     return Note(
-        message=f"{resource.name} is merged without a key, so dlt only appends: every row that is loaded again is "
-        "there twice",
+        message=f"{'table' if resource.origin == 'run' else 'resource'} {resource.name} is merged without a key, so dlt "
+        "only appends: every row that is loaded again is there twice",
         pipeline=resource.pipeline,
         evidence=(_evidence(resource),),
         remedy=_KEY,

@@ -1,4 +1,4 @@
-"""The project's dlt has a bug that bites this project.
+"""The project's dlt is known to harm what this project does.
 
 Only what the project does counts, not the version alone: dlt from 0.5 to 1.16 does not notice that a staging
 layout gives the name of the final dataset, and empties the merged tables; 1.27.0 and 1.27.1 truncate the final
@@ -21,9 +21,8 @@ from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.snapshot import Call, Config, Pipeline, Route, Snapshot, Source
+from dltdoctor.versions import release
 from dltdoctor.words import command, count, listed
-
-Version = tuple[int, ...]
 
 # Measured: 0.4.12 ignores the layout, 0.5.4 to 1.16.0 empty the table, 1.17.0 refuses.
 _EMPTIES, _REFUSES = (0, 5), (1, 17)
@@ -110,7 +109,7 @@ def _made() -> tuple[Call, ...]:
 def known_bad_version(
     source: Source, config: Config, pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...]
 ) -> Iterable[Note]:
-    version = numbers(source.dlt_version)
+    version = release(source.dlt_version)
     if version is None:
         return
     mine = tuple(p for p in pipelines if _is_of(p, source))
@@ -122,12 +121,6 @@ def known_bad_version(
         yield from _succeeding(source, config, mine)
     if _QUALIFIES <= version < _LAST_KNOWN:
         yield from _failing_to_read(source)
-
-
-def numbers(version: str | None) -> Version | None:
-    """The release part of a version; None for what does not start with one, e.g. a branch."""
-    parts = (version or "").split(".")[:3]
-    return tuple(int(p) for p in parts) if parts and all(p.isdigit() for p in parts) else None
 
 
 def _is_of(pipeline: Pipeline, source: Source) -> bool:
@@ -197,7 +190,7 @@ def _is_strict(config: Config, pipeline: Pipeline) -> bool:
 
 
 def _failing_to_read(source: Source) -> Iterator[Note]:
-    beside = numbers(source.sqlglot_version)
+    beside = release(source.sqlglot_version)
     readers = [call for call in source.calls if call.function == "dataset"]
     if beside is not None and beside >= _SQLGLOT and readers:
         places = listed(f"{call.file}:{call.line}" for call in readers)

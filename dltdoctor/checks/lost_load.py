@@ -21,8 +21,8 @@ from dltdoctor import sketch, sketch_states
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.remedies import recover
-from dltdoctor.snapshot import Catalog, Cursor, Database, Package, Pipeline, Route, RowsAround, Snapshot
-from dltdoctor.stored_states import Gap, Overtaken, is_purged, of_pipeline, overtaken, rows_around, tables_of
+from dltdoctor.snapshot import Catalog, Cursor, Database, Package, Pipeline, Route, RowsAround, Snapshot, StateRow
+from dltdoctor.stored_states import Gap, Overtaken, histories, is_purged, overtaken, rows_around, tables_of
 from dltdoctor.verdict import is_young
 from dltdoctor.words import count, listed, literal, moment, relation
 
@@ -112,21 +112,25 @@ def _shop_database(states: sketch_states.States, *, rows: int = 0, older: int = 
     url=f"{DLT_ISSUES}/3375",
 )
 def lost_load(pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...], catalog: Catalog) -> Iterable[Note]:
+    stored = {d.target.key: histories(d) for d in catalog.databases}
     for pipeline in pipelines:
         database = catalog.database(pipeline.name)
         if database is None:
             continue
         datasets = dict.fromkeys(w.final for w in routes if w.pipeline == pipeline.name)
         for dataset in datasets:
-            lost = [each for each in _lost(pipeline, dataset, tuple(datasets), database) if each.gaps]
+            rows = stored[database.target.key].get((dataset, pipeline.name), ())
+            lost = [each for each in _lost(rows, pipeline, tuple(datasets), database) if each.gaps]
             yield from (_note(pipeline, dataset, each) for each in lost[:MOST])
             if lost[MOST:]:
                 yield _older(pipeline, dataset, lost[MOST:])
 
 
-def _lost(pipeline: Pipeline, dataset: str, datasets: tuple[str, ...], database: Database) -> Iterator[Overtaken]:
+def _lost(
+    rows: tuple[StateRow, ...], pipeline: Pipeline, datasets: tuple[str, ...], database: Database
+) -> Iterator[Overtaken]:
     """The overtaken loads, newest first, with the gaps whose rows did not arrive."""
-    for each in overtaken(of_pipeline(database, dataset, pipeline.name)):
+    for each in overtaken(rows):
         package = pipeline.package(each.row.load_id)
         # dlt moves a package only when it has ended; without one only the time can tell
         is_under_way = package.is_pending if package else is_young(each.row.load_id, database.read_at)

@@ -16,52 +16,54 @@ from dltdoctor import sketch
 from dltdoctor.applied import Applied, applied_schemas, held, lacking, without_root_key
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.ledger import Ledger
+from dltdoctor.sketch_tables import created, relation_with
 from dltdoctor.snapshot import Catalog, Pipeline, Route, SchemaColumn, SchemaTable, Snapshot, Source
 from dltdoctor.words import columns, command, identifier, listed, relation
 
 
 def _dropped() -> Snapshot:
-    return sketch.created(without=["shop.orders.amount"])
+    return created(without=["shop.orders.amount"])
 
 
 def _dropped_in_staging() -> Snapshot:
-    return sketch.created(without=["shop_staging.orders.amount"])
+    return created(without=["shop_staging.orders.amount"])
 
 
 def _key_dropped() -> Snapshot:
-    return sketch.created(without=["shop.orders._dlt_id"])
+    return created(without=["shop.orders._dlt_id"])
 
 
 def _not_applied_yet() -> Snapshot:
-    return sketch.created(without=["shop.orders.amount"], stored="v0", staging_stores="v0")
+    return created(without=["shop.orders.amount"], stored="v0", staging_stores="v0")
 
 
 def _never_created() -> Snapshot:
     table = sketch.table("orders")
     incomplete = SchemaColumn(name="note", data_type=None)
-    return sketch.created(sketch.table("orders", columns=(*table.columns, incomplete)))
+    return created(sketch.table("orders", columns=(*table.columns, incomplete)))
 
 
 def _never_loaded() -> Snapshot:
     unseen = sketch.table("later", "amount", seen_data=False)
-    return sketch.created(sketch.table("orders"), unseen, without=["shop.later.amount", "shop_staging.later.amount"])
+    return created(sketch.table("orders"), unseen, without=["shop.later.amount", "shop_staging.later.amount"])
 
 
 def _is_a_view() -> Snapshot:
-    view = sketch.relation_with("shop", "orders", "id", kind="v")
-    return sketch.created(extra={("shop", "orders"): view})
+    view = relation_with("shop", "orders", "id", kind="v")
+    return created(extra={("shop", "orders"): view})
 
 
 def _folded() -> Snapshot:
-    return sketch.created(
+    return created(
         sketch.table("orders", "Amount"),
         naming="own_convention",
-        extra={("shop", "orders"): sketch.relation_with("shop", "orders", "id", "amount", "_dlt_load_id", "_dlt_id")},
+        extra={("shop", "orders"): relation_with("shop", "orders", "id", "amount", "_dlt_load_id", "_dlt_id")},
     )
 
 
 def _staging_will_be_made_again() -> Snapshot:
-    return sketch.created(without=["shop_staging.orders.amount"], staging_stores="v0")
+    return created(without=["shop_staging.orders.amount"], staging_stores="v0")
 
 
 @check(
@@ -69,7 +71,7 @@ def _staging_will_be_made_again() -> Snapshot:
     Severity.ERROR,
     sick=[_dropped, _dropped_in_staging, _key_dropped],
     well=[
-        sketch.created,
+        created,
         _not_applied_yet,
         _never_created,
         _never_loaded,
@@ -80,21 +82,29 @@ def _staging_will_be_made_again() -> Snapshot:
     url=f"{DLT_ISSUES}/1926",
 )
 def missing_column(
-    pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...], catalog: Catalog, source: Source | None = None
+    pipelines: tuple[Pipeline, ...],
+    routes: tuple[Route, ...],
+    catalog: Catalog,
+    ledger: Ledger,
+    source: Source | None = None,
 ) -> Iterable[Note]:
     for applied in applied_schemas(pipelines, routes, catalog, source):
+        staged = {t.name for t in applied.staged}
         for table in applied.created:
-            yield from _in_dataset(applied, applied.route.final, table)
-        for table in applied.staged:
-            yield from _in_dataset(applied, applied.route.staging or "", table)
+            final = held(applied.database, applied.route.final, table.name)
+            gone = lacking(table, final) if final else ()
+            if gone:
+                root_key = without_root_key(table, applied.database, applied.route.final)
+                yield from _notes(applied, ledger, applied.route.final, table, tuple(c for c in gone if c != root_key))
+            staging = held(applied.database, applied.route.staging, table.name) if table.name in staged else None
+            is_like_final = not gone and staging and final and staging.columns == final.columns
+            if staging and not is_like_final:
+                yield from _notes(applied, ledger, applied.route.staging or "", table, lacking(table, staging))
 
 
-def _in_dataset(applied: Applied, dataset: str, table: SchemaTable) -> Iterable[Note]:
-    there = held(applied.database, dataset, table.name)
-    if there is None:
-        return
-    root_key = without_root_key(table, applied.database, dataset)
-    gone = tuple(c for c in lacking(table, there) if c != root_key)
+def _notes(
+    applied: Applied, ledger: Ledger, dataset: str, table: SchemaTable, gone: tuple[SchemaColumn, ...]
+) -> Iterable[Note]:
     if not gone:
         return
     place, names = relation(dataset, table.name), columns([c.name for c in gone])
@@ -112,7 +122,9 @@ def _in_dataset(applied: Applied, dataset: str, table: SchemaTable) -> Iterable[
                 relation(dataset, "_dlt_version"),
             ),
         ),
-        remedy=_remedy(applied, dataset, table, gone),
+        remedy=_lost_while_staged(dataset, table)
+        if ledger.waits_in(dataset, table.name)
+        else _remedy(applied, dataset, table, gone),
     )
 
 
@@ -139,4 +151,12 @@ def _remedy(applied: Applied, dataset: str, table: SchemaTable, gone: tuple[Sche
         "When diagnose finds no staged rows that have to be merged, remove the staging table; DD403 then makes it anew",
         "manual",
         f"DROP TABLE {identifier(dataset)}.{identifier(table.name)};",
+    )
+
+
+def _lost_while_staged(dataset: str, table: SchemaTable) -> Remedy:
+    return Remedy(
+        f"Rows in {relation(dataset, table.name)} wait for their merge and would reach the final table without what was lost: "
+        "load them again first, from the source or from their load package",
+        "manual",
     )

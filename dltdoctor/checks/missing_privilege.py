@@ -2,8 +2,9 @@
 
 What is needed depends on the write disposition: DELETE for a merge by delete-insert, UPDATE for upsert
 and scd2, TRUNCATE for replace and for every staging table, the database's TEMPORARY for a merge with
-nested tables, its CREATE while there is no staging dataset, and the table itself for a replace with
-staging-optimized, which drops it.
+nested tables, its CREATE while there is no staging dataset, and the table itself for a pending load that
+adds a column, and for a replace with staging-optimized, which drops it. A role that may write nothing at
+all is taken for one that only looks.
 
 *Why it matters.* Rows are staged and then not merged. With dlt before 1.30 the load is aborted and the
 cursor moves on: the next run leaves those rows out for good.
@@ -12,6 +13,7 @@ cursor moves on: the next run leaves those rows out for good.
 superuser can run it, so it is yours to run.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -19,7 +21,7 @@ import msgspec
 from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.needs import Need, needs_of
+from dltdoctor.needs import DROP, Need, needs_of
 from dltdoctor.snapshot import Catalog, Config, Database, Lacking, Pipeline, Route, Snapshot
 from dltdoctor.snapshot.privileges import OWNERSHIP
 from dltdoctor.words import identifier, listed, relation
@@ -71,27 +73,45 @@ def _append_only() -> Snapshot:
     return sketch.world(sketch.pipeline(tables=[log]), on=database)
 
 
+def _a_role_that_only_looks() -> Snapshot:
+    names = ("orders", "_dlt_version", "_dlt_loads", "_dlt_pipeline_state")
+    return _of(Lacking(role="analyst", tables={("shop", n): frozenset({"INSERT", "DELETE"}) for n in names}))
+
+
 @check(
     "DD502",
     Severity.ERROR,
     sick=[_no_delete, _no_staging_dataset, _hidden_staging],
-    well=[_nothing_that_is_needed, _append_only, sketch.world],
+    well=[_nothing_that_is_needed, _append_only, _a_role_that_only_looks, sketch.world],
     url=f"{DLT_ISSUES}/3228",
 )
 def missing_privilege(
     pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...], catalog: Catalog, config: Config | None = None
 ) -> Iterable[Note]:
+    ways_of: dict[str, list[Route]] = defaultdict(list)
+    for way in routes:
+        if way.final == way.next_final:
+            ways_of[way.pipeline].append(way)
     for pipeline in pipelines:
         database = catalog.database(pipeline.name)
         lacking = database.lacking.get(pipeline.name) if database else None
         if database is None or lacking is None:
             continue
         restores = config is None or config.of(pipeline.name).value("restore_from_destination") is not False
-        ways = [w for w in routes if w.pipeline == pipeline.name and w.final == w.next_final]
+        ways = ways_of[pipeline.name]
         for final in dict.fromkeys(way.final for way in ways if database.is_dataset(way.final)):
+            if _only_reads(pipeline, final, database, lacking):
+                continue
             needs = _missing(pipeline, [w for w in ways if w.final == final], database, lacking, restores=restores)
             if needs:
                 yield _note(pipeline, final, needs, database, lacking.role)
+
+
+def _only_reads(pipeline: Pipeline, final: str, database: Database, lacking: Lacking) -> bool:
+    """True for a role that may write nothing in the dataset and has not loaded: it looks, another one loads."""
+    writable = (t for t in database.tables_in(final) if "INSERT" not in lacking.tables.get((final, t.name), ()))
+    last = pipeline.last_destination or ""
+    return not any(t.kind in "rp" for t in writable) and not any(f"//{lacking.role}{end}" in last for end in ":@")
 
 
 def _missing(
@@ -102,19 +122,21 @@ def _missing(
     for way in ways:
         schema = pipeline.schema(way.schema)
         for need in needs_of(pipeline, schema, way, database, restores=restores) if schema else ():
-            if _is_lacking(need, lacking, way):
+            if _is_lacking(need, lacking):
                 found.setdefault(need[:4], need)
     return list(found.values())
 
 
-def _is_lacking(need: Need, lacking: Lacking, way: Route) -> bool:
+def _is_lacking(need: Need, lacking: Lacking) -> bool:
     of_schema = lacking.schemas.get(need.schema, frozenset())
     if need.on == "database":
         return need.privilege in lacking.database
     if need.on == "schema":
         return need.privilege in of_schema
-    may_drop = need.privilege == OWNERSHIP and need.schema == way.final and OWNERSHIP not in of_schema
-    return need.privilege in lacking.tables.get((need.schema, need.table), frozenset()) and not may_drop
+    of_table = lacking.tables.get((need.schema, need.table), frozenset())
+    if need.privilege == DROP:
+        return OWNERSHIP in of_table and OWNERSHIP in of_schema
+    return need.privilege in of_table
 
 
 def _note(pipeline: Pipeline, final: str, needs: Sequence[Need], database: Database, role: str) -> Note:
@@ -127,7 +149,10 @@ def _note(pipeline: Pipeline, final: str, needs: Sequence[Need], database: Datab
         dataset=final,
         table=next(iter(tables)) if len(tables) == 1 else None,
         evidence=tuple(
-            Evidence(f"no {_words(n.privilege)} on {_place(n.on, n.schema, n.table, database)}: {n.why}", _HAS[n.on])
+            Evidence(
+                f"no {_words(n.privilege)} {_place(n.on, n.schema, n.table, database)}: {n.why}",
+                "pg_class.relowner" if _is_ownership(n.privilege) else _HAS[n.on],
+            )
             for n in needs[:MOST_NAMED]
         ),
         remedy=Remedy(
@@ -143,15 +168,15 @@ def _note(pipeline: Pipeline, final: str, needs: Sequence[Need], database: Datab
 def _things(needs: Sequence[Need], database: Database) -> Iterator[str]:
     """E.g. "DELETE on shop.orders", many tables of a schema together."""
     for (on, privileges, schema), tables in _grouped(needs).items():
-        what = " and ".join(_words(p) for p in privileges)
+        what = _words(" and ".join(privileges))
         names = [relation(schema, table) for table in tables]
-        yield f"{what} on {listed(names, most=2) if on == 'table' else _place(on, schema, '', database)}"
+        yield f"{what} {listed(names, most=2) if on == 'table' else _place(on, schema, '', database)}"
 
 
 def _grants(needs: Sequence[Need], database: Database, role: str) -> Iterator[str]:
     who = identifier(role)
     for (on, privileges, schema), tables in _grouped(needs).items():
-        if OWNERSHIP in privileges:
+        if _is_ownership(privileges[0]):
             yield from (f"ALTER TABLE {relation(schema, t)} OWNER TO {who};" for t in tables)
         elif on != "table":
             thing = f"SCHEMA {identifier(schema)}" if on == "schema" else _database(database)
@@ -166,7 +191,7 @@ def _grouped(needs: Sequence[Need]) -> dict[tuple[str, tuple[str, ...], str], li
     """The tables by what is missing on them; ownership, which no GRANT gives, by itself."""
     missing: dict[tuple[str, str, str, bool], list[str]] = {}
     for need in needs:
-        place = (need.on, need.schema, need.table, need.privilege == OWNERSHIP)
+        place = (need.on, need.schema, need.table, _is_ownership(need.privilege))
         missing.setdefault(place, []).append(need.privilege)
     grouped: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
     for (on, schema, table, _), privileges in missing.items():
@@ -191,4 +216,8 @@ def _database(database: Database) -> str:
 
 
 def _words(privilege: str) -> str:
-    return "ownership" if privilege == OWNERSHIP else privilege
+    return "ownership of" if _is_ownership(privilege) else f"{privilege} on"
+
+
+def _is_ownership(privilege: str) -> bool:
+    return privilege in (OWNERSHIP, DROP)

@@ -17,6 +17,7 @@ from dltdoctor import sketch
 from dltdoctor.applied import without_root_key
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.sketch_tables import created
 from dltdoctor.snapshot import Catalog, Database, Pipeline, Route, SchemaColumn, SchemaTable, Snapshot
 from dltdoctor.words import command, count, relation
 
@@ -32,7 +33,7 @@ def _nested(**changes: object) -> SchemaTable:
 
 def _switched_to_merge(**changes: object) -> Snapshot:
     facts: dict[str, object] = {"without": ["shop.orders__items._dlt_root_id"], "stored": "v0", **changes}
-    return sketch.created(sketch.table("orders"), _nested(), **facts)  # type: ignore[arg-type]
+    return created(sketch.table("orders"), _nested(), **facts)  # type: ignore[arg-type]
 
 
 def _dropped_by_hand() -> Snapshot:
@@ -45,7 +46,7 @@ def _no_rows() -> Snapshot:
 
 def _scd2() -> Snapshot:
     facts = {"without": ["shop.orders__items._dlt_root_id"], "stored": "v0"}
-    return sketch.created(
+    return created(
         sketch.table("orders", merge_strategy="scd2"),
         _nested(merge_strategy="scd2"),
         **facts,  # type: ignore[arg-type]
@@ -53,12 +54,12 @@ def _scd2() -> Snapshot:
 
 
 def _has_it() -> Snapshot:
-    return sketch.created(sketch.table("orders"), _nested())
+    return created(sketch.table("orders"), _nested())
 
 
 def _does_without() -> Snapshot:
     nested = sketch.table("orders__items", "_dlt_parent_id", root="orders", parent="orders")
-    return sketch.created(sketch.table("orders"), nested)
+    return created(sketch.table("orders"), nested)
 
 
 @check(

@@ -18,6 +18,7 @@ from dltdoctor import sketch
 from dltdoctor.applied import Applied, applied_schemas, held
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.sketch_tables import created
 from dltdoctor.snapshot import Catalog, Pipeline, Route, SchemaTable, Snapshot, Source
 from dltdoctor.words import command, relation
 
@@ -25,37 +26,37 @@ PEOPLE = sketch.table("people", "name")
 
 
 def _dropped() -> Snapshot:
-    return sketch.created(sketch.table("orders"), PEOPLE, without=["shop_staging.people"])
+    return created(sketch.table("orders"), PEOPLE, without=["shop_staging.people"])
 
 
 def _replaced_through_staging() -> Snapshot:
     rates = sketch.table("rates", disposition="replace", merge_strategy=None, replace_strategy="insert-from-staging")
-    return sketch.created(sketch.table("orders"), rates, without=["shop_staging.rates"])
+    return created(sketch.table("orders"), rates, without=["shop_staging.rates"])
 
 
 def _staging_gone() -> Snapshot:
-    return sketch.created(without=["shop_staging.orders"], staging_stores=None)
+    return created(without=["shop_staging.orders"], staging_stores=None)
 
 
 def _staging_of_an_older_schema() -> Snapshot:
-    return sketch.created(sketch.table("orders"), PEOPLE, without=["shop_staging.people"], staging_stores="v0")
+    return created(sketch.table("orders"), PEOPLE, without=["shop_staging.people"], staging_stores="v0")
 
 
 def _not_staged() -> Snapshot:
     appended = sketch.table("events", disposition="append", merge_strategy=None)
     replaced = sketch.table("rates", disposition="replace", merge_strategy=None)
-    return sketch.created(PEOPLE, appended, replaced, without=["shop_staging.events", "shop_staging.rates"])
+    return created(PEOPLE, appended, replaced, without=["shop_staging.events", "shop_staging.rates"])
 
 
 def _made_by_the_next_load_of_a_new_dlt() -> Snapshot:
     appended = sketch.table("events", disposition="append", merge_strategy=None)
     places = ["shop_staging.events", "shop_staging.people"]
-    return sketch.created(PEOPLE, appended, without=places, storage_version="1.0.2")
+    return created(PEOPLE, appended, without=places, storage_version="1.0.2")
 
 
 def _never_loaded() -> Snapshot:
     unseen = sketch.table("later", seen_data=False)
-    return sketch.created(PEOPLE, unseen, without=["shop.later", "shop_staging.later"])
+    return created(PEOPLE, unseen, without=["shop.later", "shop_staging.later"])
 
 
 @check(
@@ -63,7 +64,7 @@ def _never_loaded() -> Snapshot:
     Severity.ERROR,
     sick=[_dropped, _replaced_through_staging],
     well=[
-        sketch.created,
+        created,
         _staging_gone,
         _staging_of_an_older_schema,
         _not_staged,

@@ -14,6 +14,7 @@ from dltdoctor import sketch
 from dltdoctor.applied import column_of, held, is_created
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.sketch_tables import created, relation_with
 from dltdoctor.snapshot import Catalog, Pipeline, Route, Schema, SchemaColumn, SchemaTable, Snapshot
 from dltdoctor.words import count, listed
 
@@ -25,24 +26,24 @@ def _table(name: str, **changes: object) -> SchemaTable:
 
 
 def _all_null() -> Snapshot:
-    return sketch.created(_table("orders"), _table("people"))
+    return created(_table("orders"), _table("people"))
 
 
 def _never_loaded() -> Snapshot:
     places = ["shop.later", "shop_staging.later"]
-    return sketch.created(sketch.table("orders"), _table("later", seen_data=False), without=places)
+    return created(sketch.table("orders"), _table("later", seen_data=False), without=places)
 
 
 def _made_by_another() -> Snapshot:
-    there = sketch.relation_with("shop", "orders", "id", "note", "remark", "_dlt_load_id", "_dlt_id")
-    return sketch.created(_table("orders"), extra={("shop", "orders"): there})
+    there = relation_with("shop", "orders", "id", "note", "remark", "_dlt_load_id", "_dlt_id")
+    return created(_table("orders"), extra={("shop", "orders"): there})
 
 
 @check(
     "DD304",
     Severity.INFO,
     sick=[_all_null],
-    well=[sketch.created, _never_loaded, _made_by_another],
+    well=[created, _never_loaded, _made_by_another],
     url=f"{DLT_DOCS}/general-usage/schema",
 )
 def never_created_column(

@@ -15,6 +15,7 @@ from dltdoctor import sketch
 from dltdoctor.applied import KEEPS_ROWS
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.sketch_tables import created, relation_with
 from dltdoctor.snapshot import Catalog, Database, Pipeline, Route, Schema, Snapshot, Table
 from dltdoctor.words import count, identifier, listed, relation
 
@@ -28,8 +29,8 @@ def _layout_changed() -> Snapshot:
 
 
 def _resource_dropped() -> Snapshot:
-    left = sketch.relation_with("shop_staging", "visits", "_dlt_load_id", "_dlt_id")
-    return sketch.created(extra={("shop_staging", "visits"): left})
+    left = relation_with("shop_staging", "visits", "_dlt_load_id", "_dlt_id")
+    return created(extra={("shop_staging", "visits"): left})
 
 
 def _of_a_dataset_not_looked_at() -> Snapshot:
@@ -45,15 +46,15 @@ def _same_schema_elsewhere() -> Snapshot:
 
 
 def _made_by_a_person() -> Snapshot:
-    own = sketch.relation_with("shop_staging", "my_copy", "id", "amount")
-    return sketch.created(extra={("shop_staging", "my_copy"): own})
+    own = relation_with("shop_staging", "my_copy", "id", "amount")
+    return created(extra={("shop_staging", "my_copy"): own})
 
 
 @check(
     "DD209",
     Severity.INFO,
     sick=[_layout_changed, _resource_dropped],
-    well=[sketch.created, sketch.world, _of_a_dataset_not_looked_at, _same_schema_elsewhere, _made_by_a_person],
+    well=[created, sketch.world, _of_a_dataset_not_looked_at, _same_schema_elsewhere, _made_by_a_person],
     url=f"{DLT_ISSUES}/2534",
 )
 def orphan_staging(pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...], catalog: Catalog) -> Iterable[Note]:

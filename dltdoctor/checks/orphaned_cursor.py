@@ -18,12 +18,11 @@ from typing import Any
 import msgspec
 
 from dltdoctor import sketch, sketch_states
+from dltdoctor.ahead import remedy
 from dltdoctor.check import DLT_DOCS, Note, check
-from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.finding import Evidence, Severity
 from dltdoctor.ledger import Ledger
 from dltdoctor.purge_restore import Restoration, foresee
-from dltdoctor.remedies import wipe
-from dltdoctor.restore_objections import of_restoration
 from dltdoctor.snapshot import (
     Catalog,
     Config,
@@ -33,15 +32,14 @@ from dltdoctor.snapshot import (
     Pipeline,
     Route,
     RowsAround,
-    SchemaTable,
     Snapshot,
     Source,
     StateRow,
     UnlistedRows,
 )
-from dltdoctor.stored_states import Gap, is_less, is_purged, moved, of_pipeline, rows_around, tables_of, unrecorded
+from dltdoctor.stored_states import Gap, histories, is_less, is_purged, moved, rows_around, tables_of, unrecorded
 from dltdoctor.strangers import has_loaded, knows
-from dltdoctor.words import command, count, listed, literal, moment, relation
+from dltdoctor.words import relation
 
 _WAITING = ("stranded", "resumable", "false-commit", "in-flight")
 COMMITTED = sketch_states.stored_state(sketch.LOADED, 1, "3", 0)
@@ -116,6 +114,19 @@ def _staged_only() -> Snapshot:
     return _shop(ORPHAN, COMMITTED, staged=(sketch.staged(),))
 
 
+def _states_removed() -> Snapshot:
+    return _shop()
+
+
+def _loaded_by_its_package() -> Snapshot:
+    return _shop(COMMITTED, packages=[sketch.package(sketch.LATEST, "loaded", sketch.job(), state_version=2)])
+
+
+def _never_stored() -> Snapshot:
+    """The run had restore_from_destination = false in its environment."""
+    return sketch.world(sketch.pipeline(state={"was_extracted": False}), on=sketch.database(states=(COMMITTED,)))
+
+
 def _nothing_incremental() -> Snapshot:
     return sketch.world(sketch.pipeline(state={"cursors": ()}), on=sketch.database(states=(ORPHAN, COMMITTED)))
 
@@ -145,6 +156,9 @@ def _shop(*states: StateRow, packages: Iterable[Package] = (), **facts: Any) -> 
         _status_bumped,
         _arrived,
         _staged_only,
+        _states_removed,
+        _loaded_by_its_package,
+        _never_stored,
         _nothing_incremental,
         _no_local_state,
     ],
@@ -159,37 +173,49 @@ def orphaned_cursor(
     source: Source | None = None,
 ) -> Iterable[Note]:
     seen = Snapshot(pipelines=pipelines, routes=routes, catalog=catalog, config=config, source=source)
+    stored = {d.target.key: histories(d) for d in catalog.databases}
     for pipeline in pipelines:
         database = catalog.database(pipeline.name)
-        if database is None or not _is_comparable(pipeline, routes, database):
+        if database is None or not _is_comparable(pipeline):
             continue
-        stored = {r.load_id: r.status for r in database.states if r.status is not None}
-        found = foresee(pipeline, seen, database, stored)
-        if found is None or found.is_off or not found.is_known or not _is_ahead(pipeline, found, routes, database):
+        ways = seen.routes_of(pipeline.name)
+        mine = stored[database.target.key]
+        rows = tuple(r for way in dict.fromkeys(w.final for w in ways) for r in mine.get((way, pipeline.name), ()))
+        if not _is_ahead(pipeline, rows, database) or not _is_known(pipeline, ways, database):
             continue
-        gaps = tuple(_gaps(pipeline, found, database, ledger))
+        recorded = {r.load_id: r.status for r in rows if r.status is not None}
+        found = foresee(pipeline, seen, database, recorded)
+        if found is None or found.is_off or not found.is_known or not _is_readable(found.dataset, database):
+            continue
+        rows = mine.get((found.dataset, pipeline.name), ())
+        gaps = tuple(_gaps(pipeline, rows, database, ledger)) if found.is_local_ahead else ()
         if gaps:
             yield _note(pipeline, found, gaps, database, ledger)
 
 
-def _is_comparable(pipeline: Pipeline, routes: Iterable[Route], database: Database) -> bool:
-    """There is a whole local state, nothing waits to be loaded, and the destination knows the pipeline."""
-    state, finals = pipeline.state, {w.final for w in routes if w.pipeline == pipeline.name}
-    if pipeline.working_dir is None or state is None or state.partial or state.dev_mode or pipeline.pending:
+def _is_comparable(pipeline: Pipeline) -> bool:
+    """There is a whole local state that dlt means to store, and nothing waits to be loaded."""
+    state = pipeline.state
+    if pipeline.working_dir is None or state is None or state.partial or state.dev_mode:
         return False
-    if any(dataset in finals for dataset, _ in database.unread):
+    return state.was_extracted is not False and not pipeline.pending
+
+
+def _is_ahead(pipeline: Pipeline, rows: tuple[StateRow, ...], database: Database) -> bool:
+    """No load that was completed has stored this state, by what is stored and by the packages that are kept."""
+    if not rows and {s.name for s in pipeline.schemas} & {s.schema_name for s in database.loads}:
+        return False  # every first load stores a state: somebody has removed them
+    done = [r.version for r in rows if r.status is not None or is_purged(r, pipeline, database)]
+    done += [p.state_version or 0 for p in pipeline.packages if p.stage == "loaded" and not p.failures]
+    return pipeline.state is not None and pipeline.state.version > max(done, default=0)
+
+
+def _is_known(pipeline: Pipeline, ways: tuple[Route, ...], database: Database) -> bool:
+    """The destination could be read, knows the pipeline, and the next run goes on in the same dataset."""
+    finals = {w.final for w in ways}
+    if any(w.next_final != w.final for w in ways) or any(dataset in finals for dataset, _ in database.unread):
         return False
     return knows(database, pipeline, finals) or not has_loaded(pipeline)
-
-
-def _is_ahead(pipeline: Pipeline, found: Restoration, routes: Iterable[Route], database: Database) -> bool:
-    """No load that was completed has stored this state, and the next run goes on from it in this dataset."""
-    moves = any(w.next_final != w.final for w in routes if w.pipeline == pipeline.name)
-    if moves or not found.is_local_ahead or not _is_readable(found.dataset, database):
-        return False
-    rows = of_pipeline(database, found.dataset, pipeline.name)
-    done = [r.version for r in rows if r.status is not None or is_purged(r, pipeline, database)]
-    return pipeline.state is not None and pipeline.state.version > max(done, default=0)
 
 
 def _is_readable(dataset: str, database: Database) -> bool:
@@ -197,18 +223,20 @@ def _is_readable(dataset: str, database: Database) -> bool:
     return all(table is not None and table.readable for table in own)
 
 
-def _gaps(pipeline: Pipeline, found: Restoration, database: Database, ledger: Ledger) -> Iterator[Gap]:
+def _gaps(pipeline: Pipeline, rows: tuple[StateRow, ...], database: Database, ledger: Ledger) -> Iterator[Gap]:
     """Cursors that are ahead, without those whose rows have arrived or are told of as staged."""
-    rows = of_pipeline(database, found.dataset, pipeline.name)
     committed = next((r for r in rows if r.committed), None)
-    newer = {r.load_id for r in unrecorded(rows)}
-    arrived = {a.table for i in newer for a in rows_around(database, found.dataset, i) if a.rows}
+    arrived = {a.table for r in unrecorded(rows) for a in rows_around(database, r.dataset, r.load_id) if a.rows}
     staged = {e.row.table for e in ledger.entries if e.row.pipeline == pipeline.name and _waits(e.row.verdict)}
     for gap in moved(pipeline.state, committed.state if committed else None):
         tables = {t.name for t in tables_of(gap.resource, pipeline.schemas)}
         is_back = gap.after is not None and is_less(gap.upto, gap.after)
         if not is_back and not tables & (arrived | staged):
             yield gap
+
+
+def _has_staged(pipeline: Pipeline, ledger: Ledger) -> bool:
+    return any(e.row.pipeline == pipeline.name and _waits(e.row.verdict) for e in ledger.entries)
 
 
 def _waits(verdict: str) -> bool:
@@ -219,9 +247,9 @@ def _note(pipeline: Pipeline, found: Restoration, gaps: tuple[Gap, ...], databas
     states = relation(found.dataset, "_dlt_pipeline_state")
     origin = pipeline.state.origin if pipeline.state else ""
     committed = f"load {found.load_id} with version {found.version}" if found.load_id else "no recorded load"
-    begins = "; ".join(f"{g.resource} would begin after {g.upto.last_value}, loaded is {_loaded(g)}" for g in gaps[:3])
+    skipped = "; ".join(f"{g.resource} with {g.path} {_after(g)}up to {g.upto.last_value}" for g in gaps[:3])
     return Note(
-        message=f"the local state of {pipeline.name} is ahead of what was loaded, and no package waits: {begins}",
+        message=f"the next run would skip {skipped}: the local cursor is ahead of what was loaded, and no package waits",
         pipeline=pipeline.name,
         dataset=found.dataset,
         evidence=(
@@ -232,74 +260,13 @@ def _note(pipeline: Pipeline, found: Restoration, gaps: tuple[Gap, ...], databas
                 for g in gaps
             ),
         ),
-        remedy=_remedy(pipeline, found, gaps, database, ledger),
+        remedy=remedy(pipeline, found, gaps, database, has_staged=_has_staged(pipeline, ledger)),
     )
 
 
-def _loaded(gap: Gap) -> str:
-    return f"only up to {gap.after.last_value}" if gap.after else "nothing"
+def _after(gap: Gap) -> str:
+    return f"after {gap.after.last_value} " if gap.after else ""
 
 
 def _begin(gap: Gap) -> str:
     return gap.after.last_value or "" if gap.after else "none"
-
-
-def _remedy(
-    pipeline: Pipeline, found: Restoration, gaps: tuple[Gap, ...], database: Database, ledger: Ledger
-) -> Remedy:
-    name = pipeline.name
-    waiting = [e for e in ledger.entries if e.row.pipeline == name and _waits(e.row.verdict)]
-    if waiting:
-        what = "Let the staged rows reach their tables first (DD201); do not run the pipeline before"
-        return Remedy(what, "manual", command("dltdoctor", "fix", name, "--migrate"))
-    for objection in of_restoration(pipeline, found):
-        what = f"Do not run the pipeline. A wipe of the working dir is not the cure here: {objection.reason}"
-        return Remedy(what, "manual", objection.command or command("dltdoctor", "clean-cache", name, "--dry-run"))
-    kept = [p for p in pipeline.packages if p.load_id > (found.load_id or "") and _holds(p, pipeline, gaps)]
-    if kept:
-        return Remedy(
-            f"Do not run the pipeline: the package of {moment(kept[0].load_id)} holds the rows. When the source still has them, "
-            "archive and remove the working dir, and the next run reads them again",
-            "unsafe",
-            command("dltdoctor", "clean-cache", name, "--unsafe"),
-        )
-    doubled = _doubled(pipeline, found, database)
-    return _delete_first(pipeline, doubled) if doubled else wipe(name)
-
-
-def _delete_first(pipeline: Pipeline, doubled: list[UnlistedRows]) -> Remedy:
-    roots = {t.root for s in pipeline.schemas for t in s.data_tables if t.is_nested}
-    tables = listed(relation(d.dataset, d.table) for d in doubled)
-    has_nested = any(d.table in roots for d in doubled)
-    deletes = (
-        f"DELETE FROM {relation(d.dataset, d.table)} WHERE _dlt_load_id = {literal(d.load_id)};" for d in doubled
-    )
-    return Remedy(
-        f"Do not run the pipeline. Delete the {count(sum(d.rows for d in doubled), 'row')} of the unfinished load in "
-        f"{tables} first{', with what is nested in them' if has_nested else ''}: the next run appends them again. "
-        f"Then: {command('dltdoctor', 'fix', pipeline.name)}",
-        "manual",
-        command("dltdoctor", "where", doubled[0].table) if has_nested else " ".join(deletes),
-    )
-
-
-def _holds(package: Package, pipeline: Pipeline, gaps: tuple[Gap, ...]) -> bool:
-    tables = {t.name for gap in gaps for t in tables_of(gap.resource, pipeline.schemas)}
-    return any(not j.is_followup for j in package.jobs_of(*tables))
-
-
-def _is_keyless(table: SchemaTable) -> bool:
-    return table.disposition == "merge" and not (table.primary_key or table.merge_keys)
-
-
-def _doubled(pipeline: Pipeline, found: Restoration, database: Database) -> list[UnlistedRows]:
-    """Rows of newer loads that nobody recorded, in tables to which the next run appends them again."""
-    appended = {
-        t.name
-        for s in pipeline.schemas
-        for t in s.data_tables
-        if not t.is_nested and (t.disposition == "append" or _is_keyless(t))
-    }
-    after = found.load_id or ""
-    mine = [u for u in database.looks.unlisted if u.dataset == found.dataset and u.table in appended]
-    return [u for u in mine if u.load_id > after]

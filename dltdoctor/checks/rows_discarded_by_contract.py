@@ -122,7 +122,7 @@ def _note(way: Route, schema: Schema, modes: Modes, tables: list[str], declared:
 def _in_source(resource: Resource) -> Note:
     modes = discarding(resource.contract)
     return Note(
-        message=f"the schema contract of {resource.name} silently drops {listed(_effects(modes))}",
+        message=f"the schema contract of {_given(resource)} silently drops {listed(_effects(modes))}",
         pipeline=resource.pipeline,
         evidence=(_evidence(resource),),
         remedy=_remedy(modes, [resource]),
@@ -145,6 +145,9 @@ def _spelled(modes: Modes) -> str:
 
 
 def _evidence(resource: Resource) -> Evidence:
-    given = "the run" if resource.origin == "run" else f"{resource.origin} {resource.name}"
     contract = _spelled(discarding(resource.contract))
-    return Evidence(f"schema_contract of {given}: {contract}", f"{resource.file}:{resource.contract_line}")
+    return Evidence(f"schema_contract of {_given(resource)}: {contract}", f"{resource.file}:{resource.contract_line}")
+
+
+def _given(resource: Resource) -> str:
+    return "the run" if resource.origin == "run" else f"{resource.origin} {resource.name}"

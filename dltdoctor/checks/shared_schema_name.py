@@ -5,7 +5,8 @@ one dataset have a source of the same name, each stores its own tables under it,
 
 *Why it matters.* A machine that starts anew restores the newest schema of that name, which may be the other
 pipeline's: types and hints of its own tables are forgotten. A value of another type then fails at the
-table, where dlt would have made a variant column.
+table, where dlt would have made a variant column. It is an error where whole tables are forgotten, a warning
+where one pipeline has only seen columns or nested tables that the other has not.
 
 *Fix safety.* A source's state is kept under its name, too: what is renamed is read from the beginning. Rename the
 source that merges, or that is cheap to load again.
@@ -67,6 +68,7 @@ def _names_of_their_own() -> Snapshot:
 @check(
     "DD406",
     Severity.ERROR,
+    Severity.WARNING,
     sick=[_forgotten_table, _forgotten_column, _seen_from_the_database],
     well=[_the_very_same, _newest_knows_all, _copied_by_a_person, _names_of_their_own, sketch.world],
     url=f"{DLT_DOCS}/general-usage/schema",
@@ -112,12 +114,11 @@ def _lacking(
             if there is None or not table.seen_data:
                 continue
             if known is None:
-                yield f"table {table.name}", schema.origin
+                yield f"{'nested ' if table.is_nested else ''}table {table.name}", schema.origin
                 continue
-            types = {c.name: c.data_type for c in known.columns}
             for column in table.columns:
                 is_loaded = column.data_type and not column.variant and there.has(column.name)
-                if is_loaded and types.get(column.name) != column.data_type:
+                if is_loaded and not known.has(column.name):
                     yield f"column {table.name}.{column.name} ({column.data_type})", schema.origin
     everywhere = {t for s in database.stored_schemas.get(dataset, ()) for t in s.tables}
     for relation_ in database.tables_in(dataset):
@@ -136,6 +137,7 @@ def _note(dataset: str, stored: Schema, sharing: Sequence[Pipeline], lacks: Mapp
     return Note(
         message=f"pipelines {listed(names)} store different schemas under the name {stored.name} in {dataset}; the newest "
         f"does not know {listed(lacks, most=3)}, and that is what a fresh machine restores",
+        severity=Severity.ERROR if any(what.startswith("table ") for what in lacks) else Severity.WARNING,
         dataset=dataset,
         evidence=(
             *(

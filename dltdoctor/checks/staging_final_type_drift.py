@@ -17,6 +17,7 @@ from dltdoctor.applied import column_of, held, is_created
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.pg_types import trouble
+from dltdoctor.sketch_tables import created
 from dltdoctor.snapshot import Catalog, Column, Database, Pipeline, Route, SchemaColumn, SchemaTable, Snapshot, Value
 from dltdoctor.unfinished import is_staged
 from dltdoctor.words import identifier, listed, relation
@@ -39,24 +40,24 @@ _OF_DLT = {
 
 def _to_bigint(**changes: object) -> Snapshot:
     table = sketch.table("orders", "amount", **changes)
-    return sketch.created(table, types={"shop.orders.amount": "bigint"})
+    return created(table, types={"shop.orders.amount": "bigint"})
 
 
 def _fewer_digits_of_a_second() -> Snapshot:
     moment = SchemaColumn(name="at", data_type="timestamp")
     table = sketch.table("orders")
-    return sketch.created(
+    return created(
         sketch.table("orders", columns=(*table.columns, moment)),
         types={"shop.orders.at": "timestamp(0) with time zone"},
     )
 
 
 def _key_of_another_family() -> Snapshot:
-    return sketch.created(types={"shop.orders.id": "character varying"})
+    return created(types={"shop.orders.id": "character varying"})
 
 
 def _wider() -> Snapshot:
-    return sketch.created(
+    return created(
         types={
             "shop_staging.orders.amount": "character varying(20)",
             "shop.orders.amount": "text",
@@ -77,7 +78,7 @@ def _not_staged_any_more() -> Snapshot:
     "DD404",
     Severity.WARNING,
     sick=[_to_bigint, _fewer_digits_of_a_second, _key_of_another_family],
-    well=[sketch.created, _wider, _whole_table_moves, _not_staged_any_more],
+    well=[created, _wider, _whole_table_moves, _not_staged_any_more],
     url=f"{DLT_DOCS}/dlt-ecosystem/staging",
 )
 def staging_final_type_drift(
@@ -110,10 +111,12 @@ def _drifts(database: Database, route: Route, table: SchemaTable) -> tuple[_Drif
     if not is_copied or route.staging in (None, route.final):
         return ()
     staging, final = held(database, route.staging, table.name), held(database, route.final, table.name)
+    if staging is None or final is None or staging.columns == final.columns:
+        return ()
     found = []
-    for column in table.columns if staging and final else ():
-        one = column_of(staging, column.name) if staging and column.data_type else None
-        other = column_of(final, column.name) if final else None
+    for column in table.columns:
+        one = column_of(staging, column.name) if column.data_type else None
+        other = column_of(final, column.name)
         is_key = table.disposition == "merge" and (
             column.primary_key or column.merge_key or column.row_key or column.root_key or column.parent_key
         )

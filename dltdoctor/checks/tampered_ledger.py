@@ -19,7 +19,7 @@ from dltdoctor import sketch, sketch_states
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.snapshot import Catalog, Config, Database, LoadSummary, Pipeline, Route, RowsAround, Snapshot, StateRow
-from dltdoctor.stored_states import Gap, is_purged, moved, of_pipeline
+from dltdoctor.stored_states import Gap, histories, is_purged, moved
 from dltdoctor.verdict import is_young
 from dltdoctor.words import literal, moment, relation
 
@@ -94,12 +94,13 @@ def _on(
 def tampered_ledger(
     pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...], catalog: Catalog, config: Config
 ) -> Iterable[Note]:
+    stored = {d.target.key: histories(d) for d in catalog.databases}
     for pipeline in pipelines:
         database = catalog.database(pipeline.name)
         if database is None or config.of(pipeline.name).value("restore_from_destination") is False:
             continue
         for dataset in dict.fromkeys(w.final for w in routes if w.pipeline == pipeline.name):
-            rows = of_pipeline(database, dataset, pipeline.name)
+            rows = stored[database.target.key].get((dataset, pipeline.name), ())
             committed = next((r for r in rows if r.committed), None)
             before = committed.state if committed else None
             gaps = tuple(moved(rows[0].state, before)) if rows and _is_hidden(rows[0], pipeline, database) else ()

@@ -1,7 +1,7 @@
 """A bare name leads readers to another table than the one the pipeline loads.
 
 The search path of an ordinary role (`"$user", public` unless the database or the server says otherwise)
-holds a table of the same name and much the same columns, and does not hold the pipeline's dataset. dlt
+holds a table of the same name and much the same columns, and not the pipeline's dataset before it. dlt
 puts its dataset on its own search path, people and BI tools do not. Where the twin has none of dlt's
 columns it may be what the pipeline reads from, or another application's: that is only noted.
 
@@ -12,7 +12,9 @@ looks like a pipeline that stopped, or like NULLs where the final table has valu
 table. What else reads the twin has to be known before it is renamed.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -68,6 +70,15 @@ def _path_of_the_database() -> Snapshot:
     return _beside("id", "amount", "_dlt_id", schema="old", path=("old", "public"))
 
 
+def _before_the_final_one() -> Snapshot:
+    return _beside("id", "amount", "_dlt_id", path=("public", "shop"))
+
+
+def _view_of_staging() -> Snapshot:
+    view = ViewReference(schema="public", view="orders", reads_schema="shop_staging", reads_table="orders")
+    return _beside("id", "amount", kind="v", views=(view,))
+
+
 def _final_is_found_first() -> Snapshot:
     return _beside("id", "amount", path=("shop", "public"))
 
@@ -103,11 +114,12 @@ def _told_of_a_declared_reader() -> Snapshot:
     "DD111",
     Severity.WARNING,
     Severity.INFO,
-    sick=[_old_copy, _former_final, _path_of_the_database],
+    sick=[_old_copy, _former_final, _path_of_the_database, _before_the_final_one],
     well=[
         _final_is_found_first,
         _something_else,
         _view_of_the_final_table,
+        _view_of_staging,
         _another_dataset,
         _not_on_the_path,
         _read_by_the_project,
@@ -141,13 +153,14 @@ def twin_tables(
 def _twin(table: SchemaTable, way: Route, database: Database) -> Table | None:
     """What a bare name leads to in place of the final table, if it looks like a copy of it."""
     final = database.table(way.final, table.name)
-    path = database.bare_path.schemas
-    if final is None or way.final in path:
+    if final is None:
         return None
-    twin = next((t for place in path if (t := database.table(place, table.name))), None)
+    before = itertools.takewhile(lambda schema: schema != way.final, database.bare_path.schemas)
+    twin = next((t for place in before if (t := database.table(place, table.name))), None)
     if twin is None or twin.schema == way.staging or _is_of_dlt(twin.schema, database):
         return None
-    return twin if _is_alike(twin, table) and not _reads(twin, final, database.views) else None
+    told = {(way.final, table.name), (way.staging, table.name)}  # DD605 speaks of views of staging
+    return twin if _is_alike(twin, table) and not _reads(twin, told, database.views) else None
 
 
 def _is_of_dlt(schema: str, database: Database) -> bool:
@@ -167,8 +180,8 @@ def _has_dlt_columns(twin: Table) -> bool:
     return twin.has("_dlt_id") or twin.has("_dlt_load_id")
 
 
-def _reads(twin: Table, final: Table, views: Iterable[ViewReference]) -> bool:
-    """True for a view of the final table, through however many others: it is the cure."""
+def _reads(twin: Table, sources: AbstractSet[tuple[str | None, str]], views: Iterable[ViewReference]) -> bool:
+    """True for a view of one of the sources, through however many others: of the final table it is the cure."""
     reads: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for view in views:
         reads.setdefault((view.schema, view.view), []).append((view.reads_schema, view.reads_table))
@@ -178,7 +191,7 @@ def _reads(twin: Table, final: Table, views: Iterable[ViewReference]) -> bool:
         if place not in seen:
             seen.add(place)
             waiting += reads.get(place, [])
-    return (final.schema, final.name) in seen
+    return bool(seen & sources)
 
 
 def _is_known(twin: Table, source: Source | None) -> bool:

@@ -7,7 +7,9 @@ table with nested tables makes temporary tables whose names dlt builds from the 
 passes: every run tries again and fails again, the rows stay in staging and the final table stays empty or stale.
 
 *Fix safety.* `fix --migrate` merges what is staged with names that need no quotes. Only another table name, or
-the merge strategy `upsert`, which needs no temporary tables, lets dlt load again by itself.
+the merge strategy `upsert`, which needs no temporary tables, lets dlt load again by itself. Switch to `upsert`
+only while the table is empty: it gives the rows of known keys another `_dlt_id`, and what is nested in the old
+rows hangs on nothing then.
 """
 
 from collections.abc import Iterable
@@ -16,6 +18,7 @@ from dltdoctor import sketch
 from dltdoctor.applied import has_unquotable_temp_table, is_created
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.sketch_tables import created
 from dltdoctor.snapshot import Catalog, Pipeline, Route, Schema, SchemaTable, Snapshot, Source
 from dltdoctor.words import begins_bare, listed, relation
 
@@ -25,7 +28,7 @@ _NAMES_FIRST_SINCE = (1, 7)  # before, the table's name came after "delete_"
 def _with_nested(name: str, **changes: object) -> Snapshot:
     root = sketch.table(name, "amount", **changes)
     nested = sketch.table(f"{name}__items", "sku", root=name, parent=name, **changes)
-    return sketch.created(root, nested, naming="direct")
+    return created(root, nested, naming="direct")
 
 
 def _dash() -> Snapshot:
@@ -49,7 +52,7 @@ def _upserted() -> Snapshot:
 
 
 def _without_nested() -> Snapshot:
-    return sketch.created(sketch.table("my-table"), naming="direct")
+    return created(sketch.table("my-table"), naming="direct")
 
 
 def _appended() -> Snapshot:
@@ -60,7 +63,7 @@ def _appended() -> Snapshot:
     "DD407",
     Severity.ERROR,
     sick=[_dash, _digit_first],
-    well=[_reserved_word, _letters_beyond_ascii, _upserted, _without_nested, _appended, sketch.created],
+    well=[_reserved_word, _letters_beyond_ascii, _upserted, _without_nested, _appended, created],
     url=f"{DLT_DOCS}/general-usage/naming-convention",
 )
 def unquotable_temp_table(
@@ -104,8 +107,8 @@ def _note(route: Route, schema: Schema, table: SchemaTable) -> Note:
             Evidence(f"merged by delete-insert, with {listed(nested)} nested in it", schema.origin),
         ),
         remedy=Remedy(
-            'Give the resource the strategy "upsert" (write_disposition={"disposition": "merge", "strategy": "upsert"}), '
-            "or a table_name of letters, digits and underscores; rows that are staged already: dltdoctor fix --migrate",
+            "Give the resource a table_name of letters, digits and underscores or, while the table is empty, the merge "
+            "strategy upsert; rows that are staged already: dltdoctor fix --migrate",
             "manual",
         ),
     )

@@ -94,10 +94,11 @@ def _note(pipeline: Pipeline, wedges: list[Wedge], database: Database) -> Note:
     first = wedges[0]
     package, load_id = first.package, first.package.load_id
     places = listed(dict.fromkeys(relation(w.schema, w.table.name) for w in wedges))
-    fate = "dlt loads them again, and fails, at every run" if package.is_pending else "dlt gave the load up"
+    are = "is" if len(wedges) == 1 else "are"
+    fate = "loads the same rows again, and fails, at every run" if package.is_pending else "gave the load up"
     return Note(
-        message=f"the rows of {count(len(wedges), 'job')} of the load of {moment(load_id)} are in {places} already: "
-        f"{fate}: {first.job.error}",
+        message=f"{count(len(wedges), 'job')} of the load of {moment(load_id)} {are} committed in {places}, "
+        f"and dlt, which does not know, {fate}",
         pipeline=pipeline.name,
         dataset=first.route.final,
         table=first.table.name if len(wedges) == 1 else None,

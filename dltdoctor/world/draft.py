@@ -161,6 +161,12 @@ class Draft:
         """Put another expression where an argument of the source stands. Raises `RefusedError`."""
         self._rewrite(file, self.program(file).with_value(ordinal, argument, source), f"Pass {argument}={source}")
 
+    def withdraw(self, file: str, ordinal: int, argument: str) -> None:
+        """Take an argument out of a call. Raises `RefusedError`."""
+        program = self.program(file)
+        title = f"Do not pass {argument}={program.spelled(ordinal, argument)}"
+        self._rewrite(file, program.without(ordinal, argument), title)
+
     def program(self, file: str) -> Program:
         """A file of the source, with its edits. Raises `RefusedError`."""
         return Program(self._required(self._source_path(file)), file)

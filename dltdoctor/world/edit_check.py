@@ -39,11 +39,12 @@ class Case(Value):
 class Answer(Value):
     """Final and staging dataset as dlt normalises them, or the name of the exception it raised.
 
-    `dev_mode` is None when this version of dlt could not be asked.
+    `dev_mode` is None when this version of dlt could not be asked. `settings` are others that it resolved.
     """
 
     names: tuple[tuple[str, str], ...] = ()
     dev_mode: bool | None = False
+    settings: Mapping[str, str | bool | None] = {}
     error: str | None = None
 
 
@@ -126,6 +127,7 @@ def _answers(output: str, expected: int) -> tuple[Answer, ...]:
         Answer(
             names=tuple((final, staging) for final, staging in one.get("names", ())),
             dev_mode=one.get("dev_mode"),
+            settings=one.get("settings", {}),
             error=one.get("error"),
         )
         for one in found

@@ -45,7 +45,9 @@ def _use_providers_here() -> None:
 
 
 def _answer(case: Answer) -> Answer:
-    return {**_destination(case), "dev_mode": _dev_mode(case)}
+    names, pipeline = _destination(case), _pipeline(case)
+    dev_mode = pipeline.pop("dev_mode", None)
+    return {"names": names["names"], "dev_mode": dev_mode, "settings": names["settings"] | pipeline}
 
 
 def _destination(case: Answer) -> Answer:
@@ -58,19 +60,21 @@ def _destination(case: Answer) -> Answer:
 
     login = PostgresCredentials(SOMEWHERE)
     factory = postgres(credentials=login, destination_name=case["destination_name"], **case["factory"])
-    names = []
+    names: list[list[str]] = []
+    strategy = None
     with inject_section(ConfigSectionContext(pipeline_name=case["pipeline"], sections=("load",))):
         for dataset, naming in case["ways"]:
             config = factory.configuration(factory.spec()._bind_dataset_name(dataset))  # noqa: SLF001 - dlt's own way
             schema = Schema(
                 "any", normalizers={"names": naming, "json": {"module": "dlt.common.normalizers.json.relational"}}
             )
+            strategy = config.replace_strategy
             names.append([config.normalize_dataset_name(schema), config.normalize_staging_dataset_name(schema)])
-    return {"names": names}
+    return {"names": names, "settings": {"replace_strategy": strategy}}
 
 
-def _dev_mode(case: Answer) -> bool | None:
-    """What dlt.pipeline() would resolve; called itself, it would create the working dir. None: dlt is too old."""
+def _pipeline(case: Answer) -> Answer:
+    """What dlt.pipeline() would resolve; called itself, it would create the working dir. Empty: dlt is too old."""
     import dlt  # noqa: PLC0415
     from dlt.common.configuration import with_config  # noqa: PLC0415
     from dlt.common.configuration.inject import last_config  # noqa: PLC0415
@@ -80,11 +84,15 @@ def _dev_mode(case: Answer) -> bool | None:
         return last_config(**kwargs)
 
     if "section_arg_name" not in inspect.signature(with_config).parameters:
-        return None
+        return {}
     resolved.__signature__ = inspect.signature(inspect.unwrap(dlt.pipeline))  # type: ignore[attr-defined]
     ask = with_config(resolved, spec=PipelineConfiguration, sections=("pipelines",), section_arg_name="pipeline_name")
     config = ask(case["pipeline"], **case["arguments"])
-    return bool(config.dev_mode if config.full_refresh is None else config.full_refresh)
+    return {
+        "dev_mode": bool(config.dev_mode if config.full_refresh is None else config.full_refresh),
+        "refresh": config.refresh,
+        "restore_from_destination": config.restore_from_destination,
+    }
 
 
 def _tried(answer: Callable[[], Answer]) -> Answer:

@@ -13,8 +13,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from dltdoctor.snapshot import Call, Source, TextReference, Unread
-from dltdoctor.world.project import find_dlt_version, installed_dlt_version
+from dltdoctor.world.project import find_dlt_version, find_version, installed_dlt_version
 from dltdoctor.world.source_calls import CallReader
+from dltdoctor.world.source_resources import FileResources, ResourceReader, joined
 from dltdoctor.world.source_scopes import Scopes
 from dltdoctor.world.source_secrets import RawCredentials
 from dltdoctor.world.source_strings import StringReader
@@ -23,6 +24,7 @@ from dltdoctor.world.source_values import Values
 from dltdoctor.world.source_walk import MAX_BYTES, Progress, SourceFile, Walk, unread
 
 _MENTIONS_DLT = re.compile(rb"\bdlt\b")
+_HAS_ROWS = re.compile(rb"\b(?:resource|transformer|source|apply_hints|run|extract)\b")
 INSTALLED = "the dlt that dltdoctor itself runs with"
 
 
@@ -39,6 +41,7 @@ def read_source(
     for file in walk.files():
         reading.read(file)
     version, origin = _dlt_version(root)
+    sqlglot = find_version(root, "sqlglot") if any(c.function == "dataset" for c in reading.calls) else None
     source = Source(
         root=str(root),
         calls=tuple(reading.calls),
@@ -46,6 +49,9 @@ def read_source(
         files_read=reading.files_read,
         dlt_version=version,
         dlt_version_origin=origin,
+        resources=joined(reading.resources, reading.calls),
+        sqlglot_version=sqlglot[0] if sqlglot else None,
+        sqlglot_version_origin=sqlglot[1] if sqlglot else None,
     )
     return source, (*walk.unread, *reading.unread)
 
@@ -84,6 +90,7 @@ class _Reading:
         self.names = names
         self.calls: list[Call] = []
         self.references: list[TextReference] = []
+        self.resources: list[FileResources] = []
         self.unread: list[Unread] = []
         self.files_read = 0
 
@@ -113,7 +120,10 @@ class _Reading:
         try:
             lines, values = _parsed(data)
             if has_calls:
-                self.calls += CallReader(file.name, lines, values).calls()
+                reader = CallReader(file.name, lines, values)
+                self.calls += reader.calls()
+                if _HAS_ROWS.search(data):
+                    self.resources.append(ResourceReader(reader).read())
             if has_references:
                 self.references += StringReader(file.name, lines, values, self.names).references()
         except _UNREADABLE as error:

@@ -4,7 +4,11 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from dltdoctor.snapshot import Argument, Call
+from dltdoctor.snapshot.source import Reached
+from dltdoctor.world.source_flow import Flow
 from dltdoctor.world.source_scopes import Scope
 from dltdoctor.world.source_secrets import RawCredentials, Scalar, masked, masked_mapping
 from dltdoctor.world.source_values import Entry, Place, Values
@@ -51,6 +55,8 @@ _FACTORY = re.compile(r"dlt\.destinations\.(?:impl\.[a-z_0-9.]+\.factory\.)?(?P<
 _NOT_FACTORIES = frozenset({"adapters", "impl", "decorators", "exceptions", "utils"})
 # With one of these a `.run(…)` on something unknown is a pipeline's.
 RUN_ARGUMENTS = frozenset({"dataset_name", "write_disposition", "table_name", "loader_file_format", "refresh"})
+RUNS = ("run", "extract")
+_NO_DESTINATION = frozenset({"pipeline", "attach", "dataset", *RUNS})
 
 
 class CallReader:
@@ -66,6 +72,7 @@ class CallReader:
         self.values = values
         self.credentials: dict[int, RawCredentials | None] = {}
         self._known: dict[int, Call | None] = {}
+        self._flow: Flow | None = None
 
     def calls(self) -> tuple[Call, ...]:
         """Every call that concerns where dlt loads to, in the order in which they stand."""
@@ -91,28 +98,31 @@ class CallReader:
         if factory := _factory(path):
             order = OTHER_FACTORY_ORDERS.get(factory, FACTORY_ORDER)
             return self._call(factory, node, self._given(node, scope, order))
-        if isinstance(node.func, ast.Attribute) and node.func.attr == "run":
+        if path == "dlt.dataset":
+            return self._call("dataset", node, {})
+        if isinstance(node.func, ast.Attribute) and node.func.attr in RUNS:
             return self._run(node, node.func, scope)
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "dataset" and self.pipeline_of(node.func, scope):
+            return self._call("dataset", node, {})
         return None
 
     def _run(self, node: ast.Call, func: ast.Attribute, scope: Scope) -> Call | None:
         """`run` on a pipeline; its `pipeline_name` is that of the pipeline, when the source shows it."""
         given = self._given(node, scope, RUN_ORDER)
-        receiver = self.values.follow(Place(func.value, scope))
-        pipeline = None
-        if isinstance(receiver.node, ast.Call):
-            pipeline = self._read(receiver.node, receiver.scope)
-        if pipeline is None or pipeline.function not in ("pipeline", "attach"):
-            return self._pipeline("run", node, given) if RUN_ARGUMENTS & given.keys() else None
+        pipeline = self.pipeline_of(func, scope)
+        if pipeline is None:
+            return self._pipeline(func.attr, node, given) if RUN_ARGUMENTS & given.keys() else None
         name = pipeline.argument("pipeline_name")
-        call = self._pipeline("run", node, given)
-        return Call(
-            function="run",
-            file=call.file,
-            line=call.line,
-            arguments=(*((name,) if name else ()), *call.arguments),
-            destination=call.destination,
-        )
+        call = self._pipeline(func.attr, node, given)
+        return msgspec.structs.replace(call, arguments=(*((name,) if name else ()), *call.arguments))
+
+    def pipeline_of(self, func: ast.Attribute, scope: Scope) -> Call | None:
+        """The call that made the pipeline on which a method is called, when the source shows it."""
+        receiver = self.values.follow(Place(func.value, scope))
+        if not isinstance(receiver.node, ast.Call):
+            return None
+        found = self._read(receiver.node, receiver.scope)
+        return found if found and found.function in ("pipeline", "attach") else None
 
     def _pipeline(self, function: str, node: ast.Call, given: Mapping[str, Entry]) -> Call:
         destination = given.get("destination")
@@ -135,7 +145,7 @@ class CallReader:
         found = self.values.follow(place)
         if isinstance(found.node, ast.Call):
             call = self._read(found.node, found.scope)
-            return call if call and call.function not in ("pipeline", "attach", "run") else None
+            return call if call and call.function not in _NO_DESTINATION else None
         text = self.values.text(found)
         name = short_name(text) if text else _factory(self.values.path(found))
         return Call(function=name, file=self.file, line=place.node.lineno) if name else None
@@ -155,7 +165,13 @@ class CallReader:
 
     def _call(self, function: str, node: ast.Call, given: Mapping[str, Entry], destination: Call | None = None) -> Call:
         arguments = tuple(self._argument(entry, node) for entry in given.values())
-        return Call(function=function, file=self.file, line=node.lineno, arguments=arguments, destination=destination)
+        call = Call(function=function, file=self.file, line=node.lineno, arguments=arguments, destination=destination)
+        return msgspec.structs.replace(call, reached=self._reached(node)) if function in RUNS else call
+
+    def _reached(self, node: ast.Call) -> Reached:
+        if self._flow is None:
+            self._flow = Flow(self.values.scopes.tree)
+        return self._flow.of(node)
 
     def _argument(self, entry: Entry, call: ast.Call) -> Argument:
         name, place, certain = entry

@@ -12,35 +12,12 @@ MAX_DEPTH = 20
 MAX_STEPS = 500_000  # In one file.
 MAX_TEXT = 10_000
 # Offered by `from dlt import *` and `from dlt.destinations import *`.
-STARRED = {
-    "dlt": frozenset({"pipeline", "attach", "run", "destination", "destinations"}),
-    "dlt.destinations": frozenset(
-        {
-            "athena",
-            "bigquery",
-            "clickhouse",
-            "databricks",
-            "destination",
-            "dremio",
-            "duckdb",
-            "ducklake",
-            "dummy",
-            "fabric",
-            "filesystem",
-            "lance",
-            "lancedb",
-            "motherduck",
-            "mssql",
-            "postgres",
-            "qdrant",
-            "redshift",
-            "snowflake",
-            "sqlalchemy",
-            "synapse",
-            "weaviate",
-        }
-    ),
-}
+_FUNCTIONS = "pipeline attach run destination destinations resource transformer source sources dataset"
+_FACTORIES = (
+    "athena bigquery clickhouse databricks destination dremio duckdb ducklake dummy fabric filesystem "
+    "lance lancedb motherduck mssql postgres qdrant redshift snowflake sqlalchemy synapse weaviate"
+)
+STARRED = {"dlt": frozenset(_FUNCTIONS.split()), "dlt.destinations": frozenset(_FACTORIES.split())}
 # A width such as %999999999s would fill the memory.
 _SIMPLE_FORMAT = re.compile(r"(?:[^%]|%[sd%])*")
 UNKNOWN = "**"
