@@ -10,26 +10,24 @@ import msgspec
 
 from dltdoctor import __version__, repair
 from dltdoctor.doctor import did_you_mean
-from dltdoctor.errors import CouldNotLookError, DoctorError, RefusedError, UsageError
+from dltdoctor.errors import DoctorError, RefusedError, UsageError
 from dltdoctor.ledger import Ledger, draw_up
 from dltdoctor.plan import Cure, Plan
-from dltdoctor.purge import Purge, appended_tables, judge, prunable, with_doubled
+from dltdoctor.purge import Purge, judge, prunable
 from dltdoctor.purge_hopes import Hope, hopes
-from dltdoctor.purge_objections import BLIND, Facts, Objection
-from dltdoctor.purge_restore import Doubled
+from dltdoctor.purge_objections import BLIND
 from dltdoctor.receipt import Receipt
+from dltdoctor.restore_objections import Objection
 from dltdoctor.situation import Situation
 from dltdoctor.snapshot import Pipeline, Snapshot, Value
 from dltdoctor.steps.step import ArchiveDirectory
 from dltdoctor.treatment import bench, receipts
+from dltdoctor.wipe_cures import Shed, archived, facts_of, looked_for_doubled, recorded_loads
 from dltdoctor.words import count, listed
-from dltdoctor.world.directory_steps import archive_step, tidy
-from dltdoctor.world.postgres.dlt_tables import read_load_rows
-from dltdoctor.world.postgres.session import open_session
-from dltdoctor.world.postgres.uncommitted import read_uncommitted
-from dltdoctor.world.room import check_room, megabytes, need
-from dltdoctor.world.survey import Progress, Request, Survey, project_of, take
-from dltdoctor.world.trees import check_name, check_place, extractions, holders, read_tree, strange_entries
+from dltdoctor.world.directory_steps import tidy
+from dltdoctor.world.room import megabytes
+from dltdoctor.world.survey import Progress, Request, Survey, take
+from dltdoctor.world.trees import check_name, holders
 
 _SPAN = re.compile(r"(\d+)([hdw])")
 _SECONDS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0}
@@ -104,9 +102,10 @@ def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
     snapshot = Situation(request).placed(survey.snapshot)
     chosen = _chosen(request, survey, snapshot)
     ledger = draw_up(snapshot)
-    recorded = _recorded(chosen, snapshot, survey)
+    shed = Shed(request=request, survey=survey, archives=receipts(request).archives)
+    recorded = recorded_loads(chosen, snapshot, shed)
     progress("looking at the working dirs")
-    trees = {p.name: _facts(p, request, survey) for p in chosen}
+    trees = {p.name: facts_of(p, shed) for p in chosen}
     open_by = holders(p.working_dir for p in chosen if p.working_dir)
     jobs: list[Job] = []
     spared: list[str] = []
@@ -118,7 +117,7 @@ def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
         purge = judge(pipeline, snapshot, ledger, recorded.get(pipeline.name, {}), facts)
         if purge.is_cure and wish.keep is None:
             progress(f"looking for rows of {pipeline.name} that a purge would double")
-            purge = _with_doubled(purge, ledger, survey)
+            purge = looked_for_doubled(purge, ledger, snapshot, shed)
         jobs.append(_job(purge, wish, snapshot, request))
     without = tuple(p.name for p in snapshot.pipelines if p.name in request.names and p.working_dir is None)
     return Prepared(
@@ -146,73 +145,6 @@ def _chosen(request: Request, survey: Survey, snapshot: Snapshot) -> list[Pipeli
     ]
 
 
-def _recorded(chosen: list[Pipeline], snapshot: Snapshot, survey: Survey) -> Mapping[str, Mapping[str, int]]:
-    """Which of the local loads the destination records, with their status, by pipeline."""
-    found: dict[str, dict[str, int]] = {}
-    for database in snapshot.catalog.databases if snapshot.catalog else ():
-        names = [p for p in chosen if snapshot.catalog and snapshot.catalog.database(p.name) is database]
-        ids = {p.load_id for pipeline in names for p in pipeline.packages}
-        ids |= {s.load_id for s in database.states if not s.committed}
-        if not ids:
-            continue
-        with open_session(survey.ways_in[database.target.key]) as session:
-            rows = read_load_rows(session, database.tables, ids)
-        statuses = {row.load_id: row.status for row in rows}
-        found |= {pipeline.name: statuses for pipeline in names}
-    return found
-
-
-def _with_doubled(purge: Purge, ledger: Ledger, survey: Survey) -> Purge:
-    """The judgement after a look at rows that the next run would append a second time."""
-    try:
-        return with_doubled(purge, _doubled(purge, ledger, survey))
-    except CouldNotLookError as error:
-        unknown = Objection(kind="unreachable", reason=f"whether rows would be doubled is not known: {error.message}")
-        return msgspec.structs.replace(purge, objections=(unknown,), is_cure=False)
-
-
-def _doubled(purge: Purge, ledger: Ledger, survey: Survey) -> list[Doubled]:
-    """Rows of unrecorded loads that are in their tables already."""
-    catalog, after = survey.snapshot.catalog, purge.restoration.load_id if purge.restoration else None
-    database = catalog.database(purge.pipeline) if catalog else None
-    if database is None or after is None:
-        return []
-    parents = {(e.row.final.dataset, e.table.parent) for e in ledger.entries}
-    with open_session(survey.ways_in[database.target.key]) as session:
-        found = read_uncommitted(session, database, appended_tables(purge, ledger), after)
-    return [
-        Doubled(
-            dataset=each.dataset,
-            table=each.table,
-            load_id=each.load_id,
-            rows=each.rows,
-            has_nested=(each.dataset, each.table) in parents,
-        )
-        for each in found
-    ]
-
-
-def _facts(pipeline: Pipeline, request: Request, survey: Survey) -> Facts:
-    """What is seen of a working dir; a place that is none to purge is not looked into."""
-    place = pipeline.working_dir or ""
-    if str(Path(place).parent) not in {str(d.path) for d in survey.dirs}:
-        return Facts(problem=f"{place} is itself the pipelines dir", hint="Pass its parent as --pipelines-dir.")
-    try:
-        own = str(receipts(request).root.parent)
-        check_place(place, home=str(request.home), forbidden=(str(request.cwd), str(project_of(request)), own))
-        tree = read_tree(place)
-    except RefusedError as error:
-        return Facts(problem=error.message, hint=error.hint)
-    return Facts(
-        size=tree.size,
-        files=tree.files,
-        newest=tree.newest,
-        strange=strange_entries(place),
-        extractions=extractions(place),
-        has_trace=any(e.path == "trace.pickle" for e in tree.entries),
-    )
-
-
 def _job(purge: Purge, wish: Wish, snapshot: Snapshot, request: Request) -> Job:
     if wish.keep is not None:
         before = None if wish.older_than is None else snapshot.taken_at - wish.older_than
@@ -220,15 +152,13 @@ def _job(purge: Purge, wish: Wish, snapshot: Snapshot, request: Request) -> Job:
     refusals = purge.refusals(unsafe=wish.unsafe)
     if refusals or purge.prunes == ():
         return Job(purge=purge, refusals=refusals, step=None)
-    folder = receipts(request).archives
     try:
         parts = ("",) if purge.prunes is None else _parts(purge)
-        tree = read_tree(purge.working_dir, parts)
-        check_room(folder, need(tree), f"the archive of {purge.pipeline}")
+        step = archived(purge, parts, receipts(request).archives)
     except RefusedError as error:
         refused = Objection(kind="place", reason=f"{error.message}. {error.hint}")
         return Job(purge=purge, refusals=(refused,), step=None)
-    return Job(purge=purge, refusals=(), step=archive_step(purge.working_dir, parts, tree.fingerprint, folder))
+    return Job(purge=purge, refusals=(), step=step)
 
 
 def _parts(purge: Purge) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from dltdoctor.asking import codes_of, progress, request_of, severity_of, write_
 from dltdoctor.cli_check import register as register_check
 from dltdoctor.cli_clean import register as register_clean
 from dltdoctor.cli_fix import register
-from dltdoctor.errors import DoctorError
+from dltdoctor.errors import DoctorError, UsageError
 from dltdoctor.parameters import (
     Deep,
     Dsn,
@@ -21,6 +21,7 @@ from dltdoctor.parameters import (
     Ignore,
     Offline,
     OutputFormat,
+    PageFormat,
     PipelinesDir,
     Project,
     Select,
@@ -120,16 +121,32 @@ def explain(
     code: Annotated[
         str | None, typer.Argument(metavar="[CODE]", help="A code or a name; none lists them all.", show_default=False)
     ] = None,
+    format: Annotated[  # noqa: A002
+        PageFormat, typer.Option("--format", help="text for people, markdown for a page.")
+    ] = PageFormat.TEXT,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Explain every check: with markdown, the catalogue.")] = False,
 ) -> None:
     """Explain a check: what it means, why it matters, how it is repaired and what that risks."""
     from dltdoctor.checks import CHECKS  # noqa: PLC0415
     from dltdoctor.doctor import chosen  # noqa: PLC0415
+    from dltdoctor.report import docs  # noqa: PLC0415
     from dltdoctor.report import explain as report  # noqa: PLC0415
 
-    if code is None:
-        report.render_list(CHECKS, file=sys.stdout)
+    if code and every:
+        raise UsageError("a code and --all are two different questions", "Give one of them.")
+    if code is None and not every:
+        if format is PageFormat.MARKDOWN:
+            write_bytes(f"{docs.check_table()}\n".encode())
+        else:
+            report.render_list(CHECKS, file=sys.stdout)
         return
-    for number, check in enumerate(chosen([code], ())):
+    checks = CHECKS if code is None else chosen([code], ())
+    if format is PageFormat.MARKDOWN:
+        page = docs.checks_page() if every else "\n".join(map(docs.section, checks))
+        write_bytes(page.encode())
+        return
+    for number, check in enumerate(checks):
         sys.stdout.write("\n" if number else "")
         report.render(check, file=sys.stdout)
 

@@ -62,20 +62,26 @@ def fix(  # noqa: PLR0913 - one parameter for each option
         bool, typer.Option("--migrate", help="Only staged rows that have to reach the final table.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Only loads that dlt can finish.")] = False,
+    recover: Annotated[
+        bool, typer.Option("--recover", help="Only what dlt's load packages of this machine bring back.")
+    ] = False,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Also what may cost something; it is said what.")] = False,
     no_undo: Annotated[
         bool, typer.Option("--no-undo", help="Do not keep what undo needs; faster, needs less room.")
+    ] = False,
+    show_values: Annotated[
+        bool, typer.Option("--show-values", help="Show values of rows that --recover would bring back.")
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
     """Repair what diagnose finds: show the plan, ask, carry it out, prove it. Can be undone.
 
-    Without --config, --migrate or --resume every safe repair is planned.
+    Without --config, --migrate, --resume or --recover every safe repair is planned.
     """
     from dltdoctor import treatment  # noqa: PLC0415
 
-    if plan and (plan_out or config or migrate or resume or select or ignore):
+    if plan and (plan_out or config or migrate or resume or recover or select or ignore):
         raise UsageError("--plan carries out a plan as it is", "Leave out the options that would make another one.")
     request = request_of(pipelines, dsn, pipelines_dir, project)
     if continue_:
@@ -90,6 +96,7 @@ def fix(  # noqa: PLR0913 - one parameter for each option
                 config=config,
                 migrate=migrate,
                 resume=resume,
+                recover=recover,
                 unsafe=unsafe,
                 codes=codes_of(select),
                 ignored=codes_of(ignore),
@@ -97,7 +104,10 @@ def fix(  # noqa: PLR0913 - one parameter for each option
             prepared = treatment.prepare(request, wish, progress=step)
     if plan_out:
         treatment.write_plan(prepared.plan, plan_out)
-    _carry_out(prepared, format, keep_undo=not no_undo, rehearse=dry_run, stop=dry_run or plan_out is not None, yes=yes)
+    stop = dry_run or plan_out is not None
+    _carry_out(
+        prepared, format, keep_undo=not no_undo, rehearse=dry_run, stop=stop, yes=yes, show_values=show_values
+    )
 
 
 def undo(
@@ -176,21 +186,25 @@ def _carry_out(
     rehearse: bool,
     stop: bool,
     yes: bool,
+    show_values: bool,
 ) -> None:
     from dltdoctor import repair, treatment  # noqa: PLC0415
     from dltdoctor.report import plan as report  # noqa: PLC0415
+    from dltdoctor.report import recovered  # noqa: PLC0415
     from dltdoctor.situation import Situation  # noqa: PLC0415
 
     plan = prepared.plan
+    samples = [recovered.as_json(s, show_values=show_values) for s in prepared.samples]
     as_text = format is Format.TEXT
     with progress() as step:
         worth = treatment.is_worth_rehearsing(prepared, thorough=rehearse, asked=not yes)
         captures = repair.preview(plan, treatment.workshop(prepared, step), keep_undo=keep_undo) if worth else ()
     if as_text:
         report.render_plan(plan, captures, old_files=_old_files(plan.steps), file=sys.stdout)
+        recovered.render_samples(prepared.samples, show_values=show_values, file=sys.stdout)
     if stop or plan.is_empty:
         if not as_text:
-            write_bytes(report.as_json(plan, tables=captures))
+            write_bytes(report.as_json(plan, tables=captures, samples=samples))
         raise typer.Exit(0 if not plan.is_empty or not plan.held_back else 4)
     ask("Carry it out?", yes=yes)
     with progress() as step:
@@ -202,7 +216,7 @@ def _carry_out(
         report.render_done(receipt, again=Situation(prepared.request).command, file=sys.stdout)
         report.render_proof(proof, file=sys.stdout)
     else:
-        write_bytes(report.as_json(plan, receipt, proof))
+        write_bytes(report.as_json(plan, receipt, proof, samples=samples))
     raise typer.Exit(1 if proof.remaining else 0)
 
 

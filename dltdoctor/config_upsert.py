@@ -32,7 +32,7 @@ def upsert(finding: Finding, draft: Draft) -> Change:
         place = _place(draft, pipeline, wanted[pipeline.name])
         if not _is_upsert(draft, place):
             draft.exchange(*place, DISPOSITION, UPSERT)
-    note = "Values that are NULL already do not come back: load the losing pipeline again."
+    note = "Values that are NULL already do not come back with it: dltdoctor fix --recover fetches them from load packages."
     return Change(pipelines=tuple(wanted), safety="unsafe", cost=COST, note=note)
 
 

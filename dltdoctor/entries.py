@@ -58,6 +58,15 @@ class Ledger(Value):
     def with_verdict(self, *verdicts: Verdict) -> tuple[Entry, ...]:
         return tuple(e for e in self.entries if e.row.verdict in verdicts)
 
+    def waits_in(self, staging: str, table: str) -> bool:
+        """True when rows of the staging table have not reached the final one, as far as can be told."""
+        return any(
+            load.verdict != "leftover"
+            for e in self.entries
+            if e.row.table == table and e.row.staging.dataset == staging
+            for load in e.loads
+        )
+
     @property
     def rows(self) -> tuple[LedgerRow, ...]:
         return tuple(e.row for e in self.entries)

@@ -8,7 +8,7 @@ from dltdoctor.ledger import Entry
 from dltdoctor.snapshot import Database, Package, Pipeline, Value
 from dltdoctor.steps.step import Probe, RunSql, TouchedTable
 from dltdoctor.verdict import StagedVerdict
-from dltdoctor.words import count, listed, literal, qualified, relation
+from dltdoctor.words import begins_bare, count, listed, literal, qualified, relation
 from dltdoctor.world.dlt_merge import TEMPORARY, MergeRequest, complete_load_statement, create_statements
 from dltdoctor.world.documents import Document
 from dltdoctor.world.job_rows import count_rows
@@ -96,6 +96,8 @@ class Migration(Value):
         package = self.load.package
         if package is None or self.is_mixed or self.is_replace or self.absent or self.is_plain:
             return None
+        if not begins_bare(self.entry.row.table):
+            return None  # dlt names temporary tables after it, without quotes
         jobs = [j for j in package.jobs_of(self.entry.row.table) if j.is_followup and j.status != "completed"]
         return jobs[0].path if len(jobs) == 1 else None
 

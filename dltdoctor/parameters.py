@@ -16,6 +16,13 @@ class Format(enum.StrEnum):
     JSON = "json"
 
 
+class PageFormat(enum.StrEnum):
+    """How a text is written: for a terminal, or for a page."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+
+
 class FailOn(enum.StrEnum):
     """The severity from which on the exit code is 1."""
 

@@ -12,12 +12,10 @@ from dltdoctor.purge_objections import (
     NEVER,
     OF_PRUNING,
     Facts,
-    Objection,
     at_work,
     of_doubled,
     of_packages,
     of_place,
-    of_restoration,
     of_staged_rows,
     shown,
     state_ahead,
@@ -25,6 +23,7 @@ from dltdoctor.purge_objections import (
 )
 from dltdoctor.purge_packages import Shelf, sorted_out
 from dltdoctor.purge_restore import Doubled, Restoration, foresee
+from dltdoctor.restore_objections import Objection, of_restoration
 from dltdoctor.snapshot import Package, Pipeline, SchemaTable, Snapshot, Value
 from dltdoctor.words import count
 

@@ -4,34 +4,15 @@ Pure; a reason is a sentence that needs no other.
 """
 
 from collections.abc import Collection, Iterator
-from typing import Literal
 
 from dltdoctor.checks.in_flight_load import running
 from dltdoctor.ledger import Ledger
 from dltdoctor.purge_packages import Shelf
 from dltdoctor.purge_restore import Doubled, Restoration
+from dltdoctor.restore_objections import Kind, Objection
 from dltdoctor.snapshot import Database, Package, Pipeline, Snapshot, Unread, Value
 from dltdoctor.words import command, count, listed, literal, moment, relation
 
-Kind = Literal[
-    "place",
-    "running",
-    "unreadable",
-    "unreachable",
-    "not-postgres",
-    "pending-packages",
-    "aborted-packages",
-    "stranded-rows",
-    "unrecorded-loads",
-    "nothing-to-restore",
-    "restore-is-off",
-    "other-dataset",
-    "schema-of-another",
-    "state-ahead",
-    "hidden-state",
-    "uncommitted-rows",
-    "strange-files",
-]
 # What --unsafe never admits: the tool would act on something else than a working dir.
 NEVER: frozenset[Kind] = frozenset({"place"})
 # What is refused only because nothing is known.
@@ -58,14 +39,6 @@ class Facts(Value):
     has_trace: bool = False
     problem: str = ""
     hint: str = ""
-
-
-class Objection(Value):
-    """Why a purge is refused; `command` is what to run first, where there is such a thing."""
-
-    kind: Kind
-    reason: str
-    command: str | None = None
 
 
 def of_place(facts: Facts) -> Iterator[Objection]:
@@ -158,49 +131,6 @@ def of_staged_rows(name: str, ledger: Ledger) -> Iterator[Objection]:
             "is what proves that they are whole; the next run would truncate them",
             command=command("dltdoctor", "fix", name, "--migrate"),
         )
-
-
-def of_restoration(pipeline: Pipeline, found: Restoration) -> Iterator[Objection]:
-    if found.is_off:
-        yield Objection(
-            kind="restore-is-off",
-            reason=f"restore_from_destination is false ({found.off_origin}): dlt would restore nothing and begin anew",
-        )
-    if found.next_dataset != found.dataset:
-        yield Objection(kind="other-dataset", reason=_elsewhere(pipeline, found))
-    if found.load_id is None:
-        yield Objection(
-            kind="nothing-to-restore",
-            reason=f"{found.dataset} holds no committed state of it: dlt would begin anew, and every row would be read again",
-        )
-    if found.hidden_loads:
-        yield Objection(
-            kind="hidden-state",
-            reason=f"{count(len(found.hidden_loads), 'load')} newer than the state that dlt would restore "
-            f"{'is' if len(found.hidden_loads) == 1 else 'are'} in the destination: its rows would be read and "
-            "appended a second time. dlt restores the newest state in that dataset whose load has status 0",
-            command=command("dltdoctor", "diagnose", pipeline.name),
-        )
-    for schema in found.schemas:
-        if schema.lacks:
-            yield Objection(
-                kind="schema-of-another",
-                reason=f"the newest stored schema {schema.name} does not know {listed(schema.lacks)}, which this "
-                "pipeline has loaded: another pipeline stores its schema under the same name",
-            )
-
-
-def _elsewhere(pipeline: Pipeline, found: Restoration) -> str:
-    stored = pipeline.state.dataset_name if pipeline.state else None
-    if found.is_sticky:
-        return (
-            f"the dataset name {stored!r} stands in the local state only: without it dlt would load into "
-            f"{found.next_dataset}, from the beginning"
-        )
-    return (
-        f"the state is in {found.dataset}, and the next run loads into {found.next_dataset} (DD105): "
-        "it would find no state of this load there"
-    )
 
 
 def state_ahead(name: str, found: Restoration) -> Objection:

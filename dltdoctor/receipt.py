@@ -6,6 +6,7 @@ import msgspec
 
 from dltdoctor.plan import Plan
 from dltdoctor.snapshot import Value
+from dltdoctor.steps.step import RunSql
 
 Status = Literal["started", "applied", "undone", "void"]
 
@@ -87,6 +88,16 @@ class Receipt(Value):
     undone_by: str | None = None
     has_undo: bool = True
     outcome: str = ""
+
+    @property
+    def structure(self) -> tuple[RunSql, ...]:
+        """The steps that changed the structure of tables."""
+        return tuple(s for s in self.plan.steps if isinstance(s, RunSql) and s.inverse)
+
+    @property
+    def has_changed_database(self) -> bool:
+        """True when, once committed, the database is not what it was."""
+        return bool(self.captures or self.structure)
 
     @property
     def is_unfinished(self) -> bool:

@@ -11,7 +11,18 @@ from dltdoctor.errors import CouldNotLookError, DoctorError, RefusedError, Usage
 from dltdoctor.plan import Cure, Plan
 from dltdoctor.receipt import Capture, KeptRename, Receipt, Status
 from dltdoctor.snapshot import Value
-from dltdoctor.steps.step import ArchiveDirectory, FinishLoad, Rename, RestoreDirectory, RunSql, Step, WriteFile
+from dltdoctor.steps.step import (
+    ArchiveDirectory,
+    FinishLoad,
+    Inverse,
+    Rename,
+    Replay,
+    RestoreDirectory,
+    RunSql,
+    SqlStep,
+    Step,
+    WriteFile,
+)
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.directory_steps import (
     DirectoryStep,
@@ -150,7 +161,7 @@ def undo_plan(receipt: Receipt, workshop: Workshop) -> Plan:
             "It was made with --no-undo, or dlt itself finished a load, which cannot be taken back.",
         )
     steps: list[Step] = []
-    if receipt.captures:
+    if receipt.has_changed_database:
         if workshop.way_in is None:
             raise RefusedError(f"the database {receipt.target} is needed to undo this", "Pass --dsn.")
         with open_writing(workshop.way_in) as writing:
@@ -158,7 +169,7 @@ def undo_plan(receipt: Receipt, workshop: Workshop) -> Plan:
             stem = receipt.id.lower()
             captures = tuple(enumerate(receipt.captures))
             inverses = [undo_step(writing.connection, c, home, f"{stem}_{n}_aside") for n, c in reversed(captures)]
-        steps += _relying(inverses, receipt.plan)
+        steps += _relying([*inverses, *structure_inverses(receipt)], receipt.plan)
     steps += _file_inverses(receipt)
     steps += directory_inverses(receipt, workshop.receipts.archives)
     cure = Cure(
@@ -170,6 +181,22 @@ def undo_plan(receipt: Receipt, workshop: Workshop) -> Plan:
         steps=tuple(steps),
     )
     return Plan(version=1, tool=__version__, made_at=time.time(), target=receipt.target, cures=(cure,))
+
+
+def structure_inverses(receipt: Receipt) -> list[RunSql]:
+    """What takes back the changes of structure, the last one first; each can be taken back, too."""
+    return [
+        RunSql(
+            title=step.inverse.title,
+            statements=step.inverse.statements,
+            touches=(),
+            before=step.inverse.before,
+            locks=step.locks,
+            inverse=Inverse(title=step.title, statements=step.statements, before=step.before),
+        )
+        for step in reversed(receipt.structure)
+        if step.inverse
+    ]
 
 
 def _relying(inverses: Sequence[RunSql], plan: Plan) -> list[RunSql]:
@@ -241,7 +268,7 @@ def _after_database(receipt: Receipt, workshop: Workshop) -> Receipt:
                     if isinstance(step, WriteFile | Rename) and step in done:
                         take_back(step, receipt)
                         done.remove(step)
-            _closed(receipt, workshop, "applied" if receipt.captures or done else "void", error.message)
+            _closed(receipt, workshop, "applied" if receipt.has_changed_database or done else "void", error.message)
             raise
     closed = _closed(receipt, workshop, "applied", "; ".join(outcome))
     for directory in _directories(receipt.plan):
@@ -300,15 +327,16 @@ def _may_have_committed(receipt: Receipt, workshop: Workshop) -> bool:
 def _fallback_home(plan: Plan, workshop: Workshop) -> str:
     """The staging dataset: the plan locks its tables without changing them."""
     changed = {t.schema for step in _sql(plan) for t in step.touches}
-    return next((s for step in _sql(plan) for s, _ in step.locks if s not in changed), workshop.fallback_home)
+    moving = [step for step in _sql(plan) if not (isinstance(step, RunSql) and step.inverse)]
+    return next((s for step in moving for s, _ in step.locks if s not in changed), workshop.fallback_home)
 
 
 def _directories(plan: Plan) -> Sequence[DirectoryStep]:
     return [step for step in plan.steps if isinstance(step, ArchiveDirectory | RestoreDirectory)]
 
 
-def _sql(plan: Plan) -> Sequence[RunSql]:
-    return [step for step in plan.steps if isinstance(step, RunSql)]
+def _sql(plan: Plan) -> Sequence[SqlStep]:
+    return [step for step in plan.steps if isinstance(step, RunSql | Replay)]
 
 
 def _files(plan: Plan) -> list[WriteFile | Rename]:

@@ -33,6 +33,13 @@ FIRST = {
     "DD104": "its staging dataset is another pipeline's dataset",
     "DD109": "the database may not be the one it loads to",
 }
+# While these last, the load of the table would fail again.
+STUCK = {
+    "DD402": "a column that dlt would load is gone",
+    "DD403": "a staging table that dlt would fill is gone",
+    "DD405": "dlt cannot add the root key that its merge needs",
+    "DD407": "dlt's merge fails at the table's name: bring its staged rows over yourself",
+}
 LASTING = "what dlt loads, dlt cannot take back"
 ABORTING = "dlt before 1.30 gives a load up when its merge fails again; its rows are then for fix --migrate"
 
@@ -64,6 +71,7 @@ def plan(
         planner = _Planner(pipelines[name], snapshot, ledger, surroundings)
         try:
             _refuse_before_others(name, everything)
+            _refuse_stuck(pipelines[name], everything)
             cure, places = planner.cure(mine)
             _refuse_beside(name, places, staged_into)
         except HindranceError as hindrance:
@@ -80,6 +88,24 @@ def _refuse_before_others(name: str, findings: Iterable[Finding]) -> None:
     for finding in findings:
         if finding.pipeline == name and finding.code in FIRST:
             raise HindranceError(FIRST[finding.code], command("dltdoctor", "explain", finding.code))
+
+
+def _refuse_stuck(pipeline: Pipeline, findings: Iterable[Finding]) -> None:
+    """A table that is still to be loaded, and that cannot be."""
+    roots = {
+        table.root
+        for package in pipeline.pending
+        for job in package.jobs
+        if job.status != "completed" and package.schema and (table := package.schema.table(job.table))
+    }
+    for finding in findings:
+        schema = next((s for s in pipeline.schemas if finding.table in s.tables), None)
+        table = schema.table(finding.table or "") if schema else None
+        if finding.code in STUCK and finding.pipeline == pipeline.name and table and table.root in roots:
+            helps = ("--migrate",) if finding.code == "DD407" else ("--select", finding.code)
+            raise HindranceError(
+                f"{table.name}: {STUCK[finding.code]}", command("dltdoctor", "fix", pipeline.name, *helps)
+            )
 
 
 def _refuse_beside(name: str, places: Collection[_Place], staged_into: Mapping[_Place, str]) -> None:

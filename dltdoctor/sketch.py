@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dltdoctor.snapshot import (
+    Argument,
     Catalog,
     Column,
     Config,
@@ -23,6 +24,7 @@ from dltdoctor.snapshot import (
     Pipeline,
     PipelineConfig,
     Reader,
+    Resource,
     Route,
     Rows,
     Schema,
@@ -162,7 +164,9 @@ def database(
         "tables": tables,
         "counts": {p: Rows(rows=n) for p, n in places.items()},
         "loads": (summary,) if loads is None else tuple(loads),
-        "states": (StateRow(dataset="shop", pipeline_name="shop_loader", version=1, load_id=LOADED, committed=True),),
+        "states": (
+            StateRow(dataset="shop", pipeline_name="shop_loader", version=1, load_id=LOADED, committed=True, status=0),
+        ),
     }
     return Database(**{**facts, **changes})
 
@@ -215,6 +219,18 @@ def world(
         "taken_at": NOW,
     }
     return Snapshot(**{**facts, **changes})
+
+
+def argument(name: str, value: Any, line: int = 3) -> Argument:
+    """An argument as it stands in the source."""
+    return Argument(name=name, value=value, literal=True, line=line)
+
+
+def declared(name: str = "orders", *, pinned: str | None = None, **changes: Any) -> Source:
+    """A source with one resource that merges, and the dlt that the project is pinned to."""
+    facts: dict[str, Any] = {"origin": "resource", "file": "load.py", "line": 3, "names": (name,)}
+    made = Resource(**{**facts, "disposition": "merge", "pipeline": "shop_loader", **changes})
+    return Source(root=".", resources=(made,), dlt_version=pinned, dlt_version_origin="uv.lock" if pinned else None)
 
 
 def copy(schema: str = "shop", table: str = "orders", **changes: Any) -> Copy:

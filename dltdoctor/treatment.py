@@ -7,18 +7,29 @@ from pathlib import Path
 
 import msgspec
 
-from dltdoctor import __version__, config_cures, migrate_cures, resume_cures
+from dltdoctor import (
+    __version__,
+    config_cures,
+    migrate_cures,
+    recover_cures,
+    resume_cures,
+    row_cures,
+    structure_cures,
+    wipe_cures,
+)
 from dltdoctor.doctor import chosen
 from dltdoctor.errors import CouldNotLookError, RefusedError, UsageError
 from dltdoctor.examine import examine
-from dltdoctor.finding import Finding
+from dltdoctor.finding import Finding, Severity
 from dltdoctor.ledger import Ledger, LedgerRow, draw_up
 from dltdoctor.plan import Cure, HeldBack, Plan
 from dltdoctor.receipt import Receipt
+from dltdoctor.recovery.clobbered import Sample
+from dltdoctor.recovery.outcome import Recovery
 from dltdoctor.repair import Workshop
 from dltdoctor.situation import Situation
 from dltdoctor.snapshot import Snapshot, Value
-from dltdoctor.steps.step import FinishLoad, RunSql
+from dltdoctor.steps.step import FinishLoad, Replay, RunSql
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.directory_steps import drop_archives
 from dltdoctor.world.dlt_merge import warmed_up
@@ -29,6 +40,8 @@ from dltdoctor.world.receipts import Receipts, state_dir
 from dltdoctor.world.survey import Progress, Request, Survey, project_of, take
 
 MOST_REHEARSED = 200_000
+MOST_REPLAYED = 16 * 1024 * 1024
+SHARED = ("DD301",)  # about a table of several pipelines: each of their names selects it
 
 
 class Wish(Value):
@@ -37,23 +50,29 @@ class Wish(Value):
     config: bool = False
     migrate: bool = False
     resume: bool = False
+    recover: bool = False
     unsafe: bool = False
     codes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
     @property
     def is_open(self) -> bool:
-        return not (self.config or self.migrate or self.resume)
+        return not (self.config or self.migrate or self.resume or self.recover)
 
 
 class Prepared(Value):
-    """A plan with the diagnosis it was made from, and the way into its database."""
+    """A plan with the diagnosis it was made from, and the way into its database.
+
+    `known` are the fingerprints of all that was found, whatever was asked for; `samples` show what a recovery brings back; they hold values, and are never stored.
+    """
 
     plan: Plan
     findings: tuple[Finding, ...]
     ledger: tuple[LedgerRow, ...]
     way_in: Credentials | None
     request: Request
+    samples: tuple[Sample, ...] = ()
+    known: frozenset[str] = frozenset()
 
 
 class Proof(Value):
@@ -69,10 +88,21 @@ class Proof(Value):
 
 def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
     """Diagnose, and plan a cure for each finding that has one. Changes nothing."""
-    with warmed_up(wanted=wish.migrate):
+    with warmed_up(wanted=wish.migrate or wish.recover):
         survey, snapshot, ledger, findings = _examined(request, wish, progress)
         progress("planning")
         cures, held = _cures(wish, findings, ledger, snapshot, survey, request)
+        recovery = Recovery()
+        if wish.is_open or wish.recover:
+            now, _ = structure_cures.later(findings, cures, snapshot)
+            recovery = recover_cures.plan(now, ledger, snapshot, survey.ways_in, progress)
+    cures += recovery.cures
+    held += recovery.held
+    if wish.is_open:
+        shed = wipe_cures.Shed(request=request, survey=survey, archives=receipts(request).archives)
+        wipes, refused = wipe_cures.plan(findings, snapshot, ledger, shed, progress)
+        cures += wipes
+        held += refused
     admitted = [c for c in cures if c.safety == "safe" or (c.safety == "unsafe" and wish.unsafe)]
     held += [_held_back(c, request) for c in cures if c not in admitted]
     target, admitted, others = _one_database(admitted, snapshot)
@@ -86,7 +116,16 @@ def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
         held_back=tuple(held),
     )
     way_in = survey.ways_in.get(target or "")
-    return Prepared(plan=_sealed(made), findings=findings, ledger=ledger.rows, way_in=way_in, request=request)
+    everything, _ = examine(chosen((), ()), snapshot, ledger)
+    return Prepared(
+        plan=_sealed(made),
+        findings=findings,
+        ledger=ledger.rows,
+        way_in=way_in,
+        request=request,
+        samples=recovery.samples,
+        known=frozenset(f.fingerprint for f in everything),
+    )
 
 
 def _examined(request: Request, wish: Wish, progress: Progress) -> tuple[Survey, Snapshot, Ledger, tuple[Finding, ...]]:
@@ -101,7 +140,14 @@ def _examined(request: Request, wish: Wish, progress: Progress) -> tuple[Survey,
         unknown = names - {p.name for p in snapshot.pipelines}
         if unknown:
             raise UsageError(f"there is no pipeline {min(unknown)!r}", "dltdoctor diagnose lists them.")
-        findings = tuple(f for f in findings if f.pipeline in names or (f.pipeline is None and f.dataset in datasets))
+        written = {(r.final.dataset, r.table) for r in ledger.rows if r.pipeline in names}
+        findings = tuple(
+            f
+            for f in findings
+            if f.pipeline in names
+            or (f.pipeline is None and f.dataset in datasets)
+            or (f.code in SHARED and (f.dataset, f.table) in written)
+        )
     return survey, snapshot, ledger, findings
 
 
@@ -110,15 +156,22 @@ def _cures(
 ) -> tuple[list[Cure], list[HeldBack]]:
     cures: list[Cure] = []
     held: list[HeldBack] = []
+    if wish.is_open:
+        made, refused = structure_cures.plan(findings, ledger, snapshot, survey.ways_in)
+        cures += made
+        held += refused
+    now, waiting = structure_cures.later(findings, cures, snapshot)
+    held += waiting
     if wish.is_open or wish.migrate:
         made, refused = migrate_cures.plan(
-            findings, ledger, snapshot, survey.ways_in, also_resumable=wish.migrate and not wish.resume
+            now, ledger, snapshot, survey.ways_in, also_resumable=wish.migrate and not wish.resume
         )
         cures += made
         held += refused
     if wish.is_open or wish.config:
-        settling = {c.pipeline for c in cures if c.pipeline}
-        made, refused = config_cures.plan(findings, survey.snapshot, request, unsafe=wish.unsafe, settling=settling)
+        settling = {c.pipeline for c in cures if c.pipeline and c.code not in structure_cures.CODES}
+        asked = tuple(f for f in findings if wish.codes or f.severity is not Severity.INFO)  # a matter of taste
+        made, refused = config_cures.plan(asked, survey.snapshot, request, unsafe=wish.unsafe, settling=settling)
         cures += made
         held += refused
     if wish.is_open or wish.resume:
@@ -128,7 +181,11 @@ def _cures(
             environ=request.environ,
             follows_last_run=request.project is None,
         )
-        made, refused = resume_cures.plan(findings, survey.snapshot, ledger, around)
+        made, refused = resume_cures.plan(now, survey.snapshot, ledger, around)
+        cures += made
+        held += refused
+    if wish.is_open:
+        made, refused = row_cures.plan(now, snapshot, survey.ways_in)
         cures += made
         held += refused
     return cures, held
@@ -136,6 +193,8 @@ def _cures(
 
 def _held_back(cure: Cure, request: Request) -> HeldBack:
     flag = {"DD201": "--migrate", "DD202": "--migrate", "DD203": "--migrate"}.get(cure.code, "")
+    if any(isinstance(s, Replay) for s in cure.steps):
+        flag = "--recover"
     words = ["dltdoctor", "fix", *([cure.pipeline] if cure.pipeline else []), *([flag] if flag else []), "--unsafe"]
     return HeldBack(
         code=cure.code,
@@ -153,7 +212,7 @@ def _one_database(cures: Sequence[Cure], snapshot: Snapshot) -> tuple[str | None
     kept: list[Cure] = []
     held: list[HeldBack] = []
     for cure in cures:
-        needs = any(isinstance(s, RunSql | FinishLoad) for s in cure.steps)
+        needs = any(isinstance(s, RunSql | Replay | FinishLoad) for s in cure.steps)
         place = places.get(cure.pipeline or "") if needs else None
         if place and target and place != target:
             reason = f"it is in another database ({place}); one plan changes one"
@@ -250,7 +309,7 @@ def prove(prepared: Prepared, receipt: Receipt, *, progress: Progress) -> Proof:
     """Look again: the findings that were planned for must be gone, and no new ones may have come."""
     progress("looking again")
     _, _, ledger, findings = _examined(prepared.request, Wish(), progress)
-    before = {f.fingerprint for f in prepared.findings}
+    before = prepared.known or {f.fingerprint for f in prepared.findings}
     planned = {c.fingerprint for c in prepared.plan.cures}
     after = {f.fingerprint for f in findings}
     return Proof(
@@ -265,7 +324,7 @@ def prove(prepared: Prepared, receipt: Receipt, *, progress: Progress) -> Proof:
 
 def way_into(request: Request, receipt: Receipt, *, progress: Progress) -> Credentials | None:
     """The way into a receipt's database, as the project or --dsn gives it. Raises `CouldNotLookError`."""
-    if receipt.target is None or not (receipt.captures or receipt.is_unfinished):
+    if receipt.target is None or not (receipt.has_changed_database or receipt.is_unfinished):
         return None
     found: Mapping[str, Credentials] = take(request, progress).ways_in
     way_in = found.get(receipt.target)
@@ -286,17 +345,24 @@ def title(plan: Plan) -> str:
     ]
 
 
+def _replayed_bytes(plan: Plan) -> int:
+    files = (Path(f.path) for s in plan.steps if isinstance(s, Replay) for f in s.files)
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def is_worth_rehearsing(prepared: Prepared, *, thorough: bool, asked: bool) -> bool:
     """A rehearsal does the work and throws it away: not for millions of rows that nobody is asked about."""
     if thorough:
         return True
+    if _replayed_bytes(prepared.plan) > MOST_REPLAYED:
+        return False  # planning has measured it already
     staged = sum(r.staging.rows or 0 for r in prepared.ledger)
     return asked and staged <= MOST_REHEARSED
 
 
 def forget(receipt: Receipt, request: Request, *, progress: Progress) -> None:
     """Remove a receipt and what its captures keep in the database."""
-    way_in = way_into(request, receipt, progress=progress) if receipt.captures else None
+    way_in = way_into(request, receipt, progress=progress) if receipt.has_changed_database else None
     if way_in:
         drop_captures(way_in, receipt)
     drop_archives(receipt.archives)

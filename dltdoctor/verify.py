@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo
 
 # What is said of rows that are still on this side, whatever the threshold.
-ARRIVAL = ("DD201", "DD202", "DD203", "DD206")
+ARRIVAL = ("DD201", "DD202", "DD203", "DD206", "DD208")
 LOADS = "_dlt_loads"
 MOST_TOLD = 5
 NEVER = "never"

@@ -143,6 +143,16 @@ def identifier(name: str) -> str:
     return name if plain and name not in _RESERVED else quoted(name)
 
 
+def begins_bare(name: str) -> bool:
+    """True when a longer name that begins with this one needs no quotes; case apart.
+
+    Postgres takes every character beyond ASCII for a letter.
+    """
+    return (
+        not name[:1].isdecimal() and all(c.isalnum() or c in "_$" or not c.isascii() for c in name) and name[:1] != "$"
+    )
+
+
 def quoted(name: str) -> str:
     """A name in double quotes, whatever it is: for SQL that is run."""
     return '"{}"'.format(name.replace('"', '""'))

@@ -57,3 +57,21 @@ def foreign_columns(writer: Writer, writers: Iterable[Writer]) -> tuple[str, ...
     """Columns that others fill and this writer's schema does not know: its merges leave them NULL."""
     known = {c.name for c in writer.table.columns}
     return tuple(sorted({c for other in writers for c in other.own_columns if c not in known}))
+
+
+def fillers(columns: Iterable[str], writers: Iterable[Writer]) -> tuple[str, ...]:
+    """The names of the schemas that fill one of the columns."""
+    wanted = set(columns)
+    return tuple(w.route.schema for w in writers if w.own_columns & wanted)
+
+
+def writers_of(pipelines: Iterable[Pipeline], routes: Iterable[Route], dataset: str, table: str) -> list[Writer]:
+    """Everyone who loads into one table, one for each pipeline."""
+    everyone = {p.name: p for p in pipelines}
+    found: dict[str, Writer] = {}
+    for way in routes:
+        schema = everyone[way.pipeline].schema(way.schema) if way.pipeline in everyone else None
+        known = schema.table(table) if schema and way.final == dataset else None
+        if schema and known:
+            found.setdefault(way.pipeline, Writer(route=way, table=known, origin=schema.origin))
+    return list(found.values())

@@ -98,6 +98,7 @@ def an_unknown_schema(working_dir: Path) -> None:
     (working_dir / "schemas" / "sick.schema.json").write_text(json.dumps({"name": "sick", "engine_version": 999}))
 
 
+@pytest.mark.fires("DD001", "DD101")
 @pytest.mark.parametrize(
     "make",
     [
@@ -287,6 +288,7 @@ def refused(database) -> dict[str, str]:
     }
 
 
+@pytest.mark.fires("DD002", "DD101")
 @pytest.mark.parametrize("kind", ["password", "database", "port", "host", "keywords"])
 def test_no_connection(kind, refused, offline) -> None:
     options = (*places(offline), "--dsn", refused[kind])
@@ -388,6 +390,8 @@ def test_a_role_without_rights_cannot_see_which_is_not_empty(stranded) -> None:
     assert "this role may not read it" in where.stdout
 
 
+@pytest.mark.fires("DD002")
+@pytest.mark.quiet("DD201", "DD203", "DD302", "DD401")
 @pytest.mark.parametrize("locked", ["shop_staging.orders", "shop.orders", "shop._dlt_loads", "shop._dlt_version"])
 @pytest.mark.parametrize("name", ["healthy-merge", "stranded-merge"])
 def test_a_lock_of_another_session_makes_unknown_and_neither_healthy_nor_sick(locked, name, tmp_path, database) -> None:

@@ -43,6 +43,8 @@ def owned_by_another(tmp_path: Path, database: str) -> tuple[RealWorld, str]:
     return world, reader
 
 
+@pytest.mark.fires("DD003")
+@pytest.mark.quiet("DD302", "DD401")
 def test_a_role_without_usage(owned_by_another: tuple[RealWorld, str]) -> None:
     world, reader = owned_by_another
     diagnosis = world.examine(dsn=reader)
@@ -52,6 +54,8 @@ def test_a_role_without_usage(owned_by_another: tuple[RealWorld, str]) -> None:
     assert doctor.exit_code(diagnosis, Severity.ERROR) == 3
 
 
+@pytest.mark.fires("DD003")
+@pytest.mark.quiet("DD302")
 def test_a_role_that_may_not_select(owned_by_another: tuple[RealWorld, str]) -> None:
     world, reader = owned_by_another
     world.execute(f"GRANT USAGE ON SCHEMA shop, shop_staging TO {LOADER}")
@@ -61,6 +65,7 @@ def test_a_role_that_may_not_select(owned_by_another: tuple[RealWorld, str]) -> 
     assert doctor.exit_code(diagnosis, Severity.ERROR) == 3
 
 
+@pytest.mark.fires("DD003")
 def test_a_role_that_may_not_look_into_staging(owned_by_another: tuple[RealWorld, str]) -> None:
     world, reader = owned_by_another
     world.execute(f"GRANT USAGE ON SCHEMA shop TO {LOADER}", f"GRANT SELECT ON ALL TABLES IN SCHEMA shop TO {LOADER}")
@@ -69,11 +74,14 @@ def test_a_role_that_may_not_look_into_staging(owned_by_another: tuple[RealWorld
     assert {row.final.rows for row in diagnosis.ledger} == {6}
 
 
+@pytest.mark.fires("DD003")
+@pytest.mark.quiet("DD201", "DD203")
 def test_a_role_that_may_not_read_the_record_of_loads(owned_by_another: tuple[RealWorld, str]) -> None:
     world, reader = owned_by_another
     world.execute(
         f"GRANT USAGE ON SCHEMA shop, shop_staging TO {LOADER}",
         f"GRANT SELECT ON shop.orders, shop.orders__items, shop_staging.orders, shop_staging.orders__items TO {LOADER}",
+        "DELETE FROM shop.orders__items WHERE _dlt_root_id IN (SELECT _dlt_id FROM shop.orders WHERE id > 3)",
         "DELETE FROM shop.orders WHERE id > 3",  # nothing proves any more that the staged rows had arrived
     )
     diagnosis = world.examine(dsn=reader)
@@ -81,6 +89,7 @@ def test_a_role_that_may_not_read_the_record_of_loads(owned_by_another: tuple[Re
     assert {row.verdict for row in diagnosis.ledger} == {"unknown"}
 
 
+@pytest.mark.quiet("DD003")
 def test_a_role_that_may_read_everything(owned_by_another: tuple[RealWorld, str]) -> None:
     world, reader = owned_by_another
     world.execute(
@@ -92,6 +101,8 @@ def test_a_role_that_may_read_everything(owned_by_another: tuple[RealWorld, str]
     assert doctor.exit_code(diagnosis, Severity.ERROR) == 0
 
 
+@pytest.mark.fires("DD004")
+@pytest.mark.quiet("DD002", "DD109")
 def test_another_destination(world: RealWorld) -> None:
     bucket = world.root / "bucket"
     world.write(config=f'[destination.filesystem]\nbucket_url = "{bucket.as_uri()}"\n')
@@ -99,6 +110,7 @@ def test_another_destination(world: RealWorld) -> None:
     assert world.found() == [("DD004", "info")]
 
 
+@pytest.mark.fires("DD005")
 @pytest.mark.parametrize(
     ("file", "text"),
     [
@@ -118,12 +130,16 @@ def test_an_older_dlt_in_the_project(world: RealWorld, file: str, text: str) -> 
 # ---------------------------------------------------------------------------------- rows are gone
 
 
+@pytest.mark.fires("DD302")
+@pytest.mark.quiet("DD203")
 def test_truncated_by_hand(world: RealWorld) -> None:
     world.run(SHOP, "1", "2")
     world.execute("TRUNCATE shop.orders, shop.orders__items")
     assert world.found() == [DD302]
 
 
+@pytest.mark.fires("DD302")
+@pytest.mark.quiet("DD203")
 def test_truncated_by_hand_without_working_dir(world: RealWorld) -> None:
     world.run(SHOP, "1", "2")
     world.execute("TRUNCATE shop.orders, shop.orders__items")
@@ -131,6 +147,7 @@ def test_truncated_by_hand_without_working_dir(world: RealWorld) -> None:
     assert world.found() == [DD302]
 
 
+@pytest.mark.fires("DD101", "DD302")
 def test_emptied_by_a_trick_that_evades_the_guard(world: RealWorld) -> None:
     name = "s" * 63
     script = SHOP.replace('"shop")\nfor', f'"{name}")\nfor')
@@ -140,6 +157,7 @@ def test_emptied_by_a_trick_that_evades_the_guard(world: RealWorld) -> None:
     assert world.found() == [("DD101", "error"), DD302]
 
 
+@pytest.mark.fires("DD206", "DD302")
 def test_a_replace_that_stopped_after_its_truncate(world: RealWorld) -> None:
     world.run(REPLACING, "1")
     broken = REPLACING.replace('"not a number"', "5.0")
@@ -151,9 +169,11 @@ def test_a_replace_that_stopped_after_its_truncate(world: RealWorld) -> None:
     world.execute("GRANT INSERT ON shop.rates TO CURRENT_USER")
     assert world.rows("shop.rates") == 0
     world.age()
-    assert world.found() == [("DD206", "warning"), DD302]
+    assert world.found() == [("DD206", "warning"), DD302, ("DD504", "info")]
 
 
+@pytest.mark.fires("DD401")
+@pytest.mark.quiet("DD302")
 def test_dropped_by_hand(world: RealWorld) -> None:
     world.run(SHOP, "1", "2")
     world.execute("DROP TABLE shop.orders__items")
@@ -162,6 +182,8 @@ def test_dropped_by_hand(world: RealWorld) -> None:
     assert "shop.orders__items does not exist" in messages(diagnosis, "DD401")[0]
 
 
+@pytest.mark.fires("DD401")
+@pytest.mark.quiet("DD201")
 def test_dropped_by_hand_with_everything_below(world: RealWorld) -> None:
     world.run(SHOP, "1", "2")
     world.execute("DROP TABLE shop.orders__items, shop.orders")
@@ -172,6 +194,7 @@ def test_dropped_by_hand_with_everything_below(world: RealWorld) -> None:
 # -------------------------------------------------------------------------------- readers of staging
 
 
+@pytest.mark.fires("DD605")
 def test_a_query_reads_staging(world: RealWorld) -> None:
     world.run(SHOP, "1")
     (world.project / "report.sql").write_text("SELECT * FROM shop_staging.orders;\n", encoding="utf-8")
@@ -180,6 +203,7 @@ def test_a_query_reads_staging(world: RealWorld) -> None:
     assert "report.sql:1" in messages(diagnosis, "DD605")[0]
 
 
+@pytest.mark.fires("DD605")
 def test_a_script_and_a_view_read_staging(world: RealWorld) -> None:
     world.run(SHOP, "1")
     script = 'QUERY = """\nSELECT amount\nFROM shop_staging.orders\n"""\n'
@@ -188,6 +212,7 @@ def test_a_script_and_a_view_read_staging(world: RealWorld) -> None:
     assert world.found() == [DD605, DD605]
 
 
+@pytest.mark.quiet("DD605")
 def test_readers_of_the_final_tables(world: RealWorld) -> None:
     world.run(SHOP, "1")
     (world.project / "report.sql").write_text("SELECT * FROM shop.orders;\n", encoding="utf-8")

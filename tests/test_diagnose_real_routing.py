@@ -24,6 +24,7 @@ def named(pipeline: str, dataset: str, table: str = "orders") -> str:
 # ---------------------------------------------------------------------------- the staging layout
 
 
+@pytest.mark.fires("DD102")
 def test_a_layout_of_none(world: RealWorld) -> None:
     world.run(SHOP, "1")
     none = "dlt.destinations.postgres(staging_dataset_name_layout=None)"
@@ -31,6 +32,8 @@ def test_a_layout_of_none(world: RealWorld) -> None:
     assert world.found() == [DD102]
 
 
+@pytest.mark.fires("DD102")
+@pytest.mark.quiet("DD101")
 def test_an_empty_layout(world: RealWorld) -> None:
     world.run(SHOP, "1")
     world.write(config=LAYOUT.format(""))
@@ -38,6 +41,8 @@ def test_an_empty_layout(world: RealWorld) -> None:
     assert world.found() == [DD102]
 
 
+@pytest.mark.fires("DD102")
+@pytest.mark.quiet("DD103")
 def test_a_misspelt_placeholder_is_a_name(world: RealWorld) -> None:
     world.write(config=LAYOUT.format("{dataset}_staging"))
     world.run(SHOP, "1", "2")
@@ -47,6 +52,8 @@ def test_a_misspelt_placeholder_is_a_name(world: RealWorld) -> None:
     assert {row.verdict for row in diagnosis.ledger} == {"leftover"}
 
 
+@pytest.mark.fires("DD103")
+@pytest.mark.quiet("DD102", "DD104")
 def test_a_static_layout_with_overlapping_tables(world: RealWorld) -> None:
     world.write(config=LAYOUT.format("_dlt_staging"))
     world.run(SHOP, "1")
@@ -56,6 +63,8 @@ def test_a_static_layout_with_overlapping_tables(world: RealWorld) -> None:
     assert {row.verdict for row in diagnosis.ledger} == {"leftover"}
 
 
+@pytest.mark.fires("DD103")
+@pytest.mark.quiet("DD102", "DD104")
 def test_a_static_layout_without_overlap(world: RealWorld) -> None:
     world.write(config=LAYOUT.format("_dlt_staging"))
     world.run(SHOP, "1")
@@ -63,12 +72,16 @@ def test_a_static_layout_without_overlap(world: RealWorld) -> None:
     assert world.found() == [("DD103", "warning")]
 
 
+@pytest.mark.fires("DD103")
+@pytest.mark.quiet("DD301")
 def test_two_pipelines_merge_one_table(world: RealWorld) -> None:
     world.run(SHOP, "1")
     world.run(named("twin", "shop"), "2")
     assert world.found() == [("DD103", "warning")]
 
 
+@pytest.mark.fires("DD104")
+@pytest.mark.quiet("DD103")
 def test_the_staging_environment_is_the_staging_dataset(world: RealWorld) -> None:
     world.run(named("preview", "shop_staging"), "1")
     world.run(SHOP, "1")
@@ -80,6 +93,8 @@ def test_the_staging_environment_is_the_staging_dataset(world: RealWorld) -> Non
 # ------------------------------------------------------------------------------ the dataset's name
 
 
+@pytest.mark.fires("DD105")
+@pytest.mark.quiet("DD109")
 def test_the_dataset_was_renamed_to_one_that_is_not_there(world: RealWorld) -> None:
     world.run(SHOP, "1")
     world.write(load=named("shop", "bazaar"))
@@ -88,6 +103,8 @@ def test_the_dataset_was_renamed_to_one_that_is_not_there(world: RealWorld) -> N
     assert "drop the working dir" in messages(diagnosis, "DD105")[0]
 
 
+@pytest.mark.fires("DD105")
+@pytest.mark.quiet("DD109")
 def test_the_dataset_was_renamed_to_one_that_is_there(world: RealWorld) -> None:
     world.run(SHOP, "1")
     world.run(named("other", "bazaar"), "1")
@@ -98,6 +115,8 @@ def test_the_dataset_was_renamed_to_one_that_is_there(world: RealWorld) -> None:
     assert {code for code, _ in verdicts(diagnosis)} <= {"DD105", "DD103"}
 
 
+@pytest.mark.fires("DD105")
+@pytest.mark.quiet("DD110")
 def test_the_dataset_was_renamed_in_toml(world: RealWorld) -> None:
     script = SHOP.replace(', dataset_name="shop"', "")
     world.write(config='[pipelines.shop]\ndataset_name = "shop"\n')
@@ -115,12 +134,14 @@ QUIET = {
 }
 
 
+@pytest.mark.quiet("DD105")
 @pytest.mark.parametrize("way", QUIET)
 def test_a_name_that_only_running_tells_is_no_drift(world: RealWorld, way: str) -> None:
     world.run(QUIET[way], "1", "2")
     assert world.found() == []
 
 
+@pytest.mark.quiet("DD105")
 def test_a_sticky_name_is_no_drift(world: RealWorld) -> None:
     world.run(SHOP, "1")
     world.run(SHOP.replace(', dataset_name="shop"', ""), "2")
@@ -128,12 +149,15 @@ def test_a_sticky_name_is_no_drift(world: RealWorld) -> None:
     assert world.found() == []
 
 
+@pytest.mark.fires("DD106")
+@pytest.mark.quiet("DD105")
 def test_dev_mode_from_the_environment(world: RealWorld) -> None:
     world.run(SHOP, "1")
     world.run(SHOP, "2", env={"DEV_MODE": "true"})
     assert world.found() == [("DD106", "warning")]
 
 
+@pytest.mark.quiet("DD106", "DD105")
 def test_dev_mode_is_over(world: RealWorld) -> None:
     world.run(SHOP, "1", env={"DEV_MODE": "true"})
     world.run(SHOP, "1")
@@ -143,6 +167,8 @@ def test_dev_mode_is_over(world: RealWorld) -> None:
 # -------------------------------------------------------------------------- which value dlt reads
 
 
+@pytest.mark.fires("DD110")
+@pytest.mark.quiet("DD105")
 def test_a_bare_variable_beats_toml(world: RealWorld, clean_machine: Path) -> None:
     script = SHOP.replace(', dataset_name="shop"', "")
     world.write(config='[pipelines.shop]\ndataset_name = "shop"\n')
@@ -152,6 +178,7 @@ def test_a_bare_variable_beats_toml(world: RealWorld, clean_machine: Path) -> No
     assert world.found(environ=environ) == [DD110]
 
 
+@pytest.mark.fires("DD110")
 def test_a_section_of_the_pipeline_beats_the_environment(world: RealWorld, clean_machine: Path) -> None:
     key = "DESTINATION__POSTGRES__STAGING_DATASET_NAME_LAYOUT"
     world.write(config='[shop.destination.postgres]\nstaging_dataset_name_layout = "a_%s"\n')
@@ -160,6 +187,7 @@ def test_a_section_of_the_pipeline_beats_the_environment(world: RealWorld, clean
     assert world.found(environ={"HOME": str(clean_machine), key: "b_%s"}) == [DD110]
 
 
+@pytest.mark.fires("DD110")
 def test_secrets_beat_config(world: RealWorld) -> None:
     world.run(SHOP, "1")
     secrets = world.project / ".dlt" / "secrets.toml"
@@ -170,6 +198,7 @@ def test_secrets_beat_config(world: RealWorld) -> None:
     assert world.found() == [DD110]
 
 
+@pytest.mark.fires("DD110")
 def test_a_named_destination_has_its_own_section(world: RealWorld) -> None:
     script = SHOP.replace('"postgres"', 'dlt.destination("warehouse", destination_type="postgres")')
     world.write(load=script)
@@ -181,6 +210,8 @@ def test_a_named_destination_has_its_own_section(world: RealWorld) -> None:
     assert world.found() == [DD110]
 
 
+@pytest.mark.fires("DD109")
+@pytest.mark.quiet("DD302", "DD401")
 def test_another_database(world: RealWorld, database: str, postgres: str) -> None:
     world.run(SHOP, "1")
     mine = world.dsn.rsplit("/", 1)[1]

@@ -1,13 +1,17 @@
 """Law 11: whatever a healthy pipeline does, it yields no error and no warning, and mostly nothing at all."""
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.real import SHOP, RealWorld, verdicts
+from tests.real import SHOP, RealWorld
+
+# One of the tables is merged without a key, and those that are replaced are truncated first.
+BY_DESIGN = frozenset({"DD305", "DD504"})
 
 # Every disposition and strategy, with and without nested rows, all keys that dlt knows; twice.
 EVERYTHING = """
@@ -68,10 +72,11 @@ def world(tmp_path: Path, loader_database: str) -> RealWorld:
     return RealWorld(tmp_path / "world", loader_database)
 
 
-def peaceful(world: RealWorld, **changes: Any) -> None:
-    """Nothing is found."""
+def peaceful(world: RealWorld, *, but: Collection[str] = (), **changes: Any) -> None:
+    """Nothing is found `but` what is true by design."""
     diagnosis = world.examine(**changes)
-    assert verdicts(diagnosis) == [], [f.message for f in diagnosis.findings]
+    surprising = [f for f in diagnosis.findings if f.code not in but]
+    assert surprising == [], [f.message for f in surprising]
     assert {row.verdict for row in diagnosis.ledger} <= {"healthy", "leftover"}
     assert diagnosis.ledger
     assert not diagnosis.blind
@@ -91,10 +96,10 @@ def peaceful(world: RealWorld, **changes: Any) -> None:
 def test_every_disposition_and_strategy(world: RealWorld, config: str) -> None:
     world.write(config=config)
     world.run(EVERYTHING, "1", "2")
-    peaceful(world)
-    peaceful(world, deep=True)
-    peaceful(world, pipelines_dir=world.elsewhere)
-    peaceful(world, pipelines_dir=world.elsewhere, project=world.elsewhere, dsn=world.dsn)
+    peaceful(world, but=BY_DESIGN)
+    peaceful(world, but=BY_DESIGN, deep=True)
+    peaceful(world, but=BY_DESIGN, pipelines_dir=world.elsewhere)
+    peaceful(world, but=BY_DESIGN, pipelines_dir=world.elsewhere, project=world.elsewhere, dsn=world.dsn)
 
 
 ARROW = """
@@ -115,9 +120,9 @@ for page in map(int, sys.argv[1:]):
 def test_arrow_tables(world: RealWorld) -> None:
     pytest.importorskip("pyarrow")
     world.run(ARROW, "1", "9")
-    peaceful(world)
-    peaceful(world, deep=True)
-    peaceful(world, pipelines_dir=world.elsewhere)
+    peaceful(world, but=BY_DESIGN)
+    peaceful(world, but=BY_DESIGN, deep=True)
+    peaceful(world, but=BY_DESIGN, pipelines_dir=world.elsewhere)
     world.execute("DELETE FROM arrows.merged WHERE id >= 9")
     peaceful(world)
 
@@ -140,7 +145,11 @@ def test_every_row_of_the_last_load_was_deleted_by_hand(world: RealWorld) -> Non
 def test_a_person_was_forgotten(world: RealWorld) -> None:
     script = SHOP.replace("(3 * page - 2, 3 * page + 1)", "(40 * page, 40 * page + 40)")
     world.run(script, "1", "2")
-    world.execute("DELETE FROM shop.orders WHERE id % 2 = 0", "UPDATE shop.orders SET amount = NULL WHERE id = 41")
+    world.execute(
+        "DELETE FROM shop.orders WHERE id % 2 = 0",
+        "DELETE FROM shop.orders__items WHERE _dlt_root_id NOT IN (SELECT _dlt_id FROM shop.orders)",
+        "UPDATE shop.orders SET amount = NULL WHERE id = 41",
+    )
     peaceful(world)
 
 
@@ -187,8 +196,9 @@ for _ in range(2):
 def test_several_schemas(world: RealWorld, single: str) -> None:
     world.write(config=f"use_single_dataset = {single}\n")
     world.run(SEVERAL)
-    peaceful(world)
-    peaceful(world, pipelines_dir=world.elsewhere)
+    apart = () if single == "true" else ("DD107",)
+    peaceful(world, but=apart)
+    peaceful(world, but=apart, pipelines_dir=world.elsewhere)
 
 
 def test_a_named_destination_with_a_layout(world: RealWorld) -> None:
@@ -216,13 +226,14 @@ def test_a_direct_naming(world: RealWorld) -> None:
     world.write(config='[schema]\nnaming = "direct"\n')
     world.run(script.replace('e="shop"', 'e="MyShop"'), "1", "2")
     assert world.rows('"MyShop"."Big Orders"') == 6
-    peaceful(world)
-    peaceful(world, pipelines_dir=world.elsewhere)
+    peaceful(world, but=("DD108",))
+    peaceful(world, but=("DD108",), pipelines_dir=world.elsewhere)
 
 
 def test_resources_dropped_and_loaded_again(world: RealWorld) -> None:
     world.run(SHOP, "1", "2")
     world.run(SHOP.replace("int(page)))", 'int(page)), refresh="drop_resources")'), "3")
+    world.write(load=SHOP)  # it was for that run only
     assert world.rows("shop.orders") == 3
     peaceful(world)
     peaceful(world, pipelines_dir=world.elsewhere)
@@ -232,6 +243,7 @@ def test_resources_dropped_and_loaded_again(world: RealWorld) -> None:
 def test_a_refresh(world: RealWorld, refresh: str) -> None:
     world.run(SHOP, "1", "2")
     world.run(SHOP.replace("int(page)))", f'int(page)), refresh="{refresh}")'), "3")
+    world.write(load=SHOP)  # it was for that run only
     peaceful(world)
 
 

@@ -186,8 +186,8 @@ def test_a_value_that_another_pipeline_needs_stays(project: Path) -> None:
 
 
 def test_a_value_that_counts_on_other_machines_stays(project: Path) -> None:
-    config = '[pipelines]\nrefresh = "drop_data"\n'
-    write(project, load=script('"postgres"'), config=config, secrets='[pipelines]\nrefresh = "drop_sources"\n')
+    config = "[load]\nraise_on_failed_jobs = true\n"
+    write(project, load=script('"postgres"'), config=config, secrets="[load]\nraise_on_failed_jobs = false\n")
     cures, held = planned(project)
     assert not cures
     assert "every machine" in held[0].reason

@@ -8,7 +8,7 @@ import psycopg
 
 from dltdoctor.snapshot import LoadSummary
 from dltdoctor.world.postgres.catalog import read_catalog
-from dltdoctor.world.postgres.dlt_sql import MOST_STATES
+from dltdoctor.world.postgres.dlt_sql import MOST_OVERTAKEN, MOST_STATES
 from dltdoctor.world.postgres.dlt_tables import read_dlt_tables
 from tests.postgres_opened import load, opened, run_sql
 
@@ -49,7 +49,7 @@ def test_what_real_dlt_leaves(database, tmp_path):
     assert (staged.name, staged.version_hash, staged.tables) == ("shop", stored.version_hash, {})
 
 
-def test_states_newest_first_and_only_the_newest_committed_decoded(database):
+def test_only_states_that_are_needed_are_decoded(database):
     run_sql(database, "CREATE SCHEMA d", STATE_TABLE.format("d"), LOADS_TABLE.format("d"))
     with psycopg.connect(database, autocommit=True) as connection:
         for version in range(1, 71):
@@ -63,10 +63,40 @@ def test_states_newest_first_and_only_the_newest_committed_decoded(database):
         )
         connection.execute("INSERT INTO d._dlt_loads VALUES ('1700000069.5', 's', 1, now())")
     states = {s.version: s for s in read(database).states}
-    assert set(states) == {5, *range(71 - MOST_STATES, 71)}
+    overtaken = range(69 - MOST_OVERTAKEN, 69)
+    assert list(states) == [70, 69, *reversed(overtaken), 5]
     assert [v for v, s in states.items() if s.committed] == [5]
-    assert [v for v, s in states.items() if s.state] == [5]
+    assert {v: s.status for v, s in states.items() if s.status is not None} == {69: 1, 5: 0}
+    assert [v for v, s in states.items() if s.state] == [70, 69, *reversed(overtaken), 5]
     assert states[5].state.version == 5
+
+
+def test_of_states_in_peace_only_the_newest_is_decoded(database):
+    run_sql(database, "CREATE SCHEMA d", STATE_TABLE.format("d"), LOADS_TABLE.format("d"))
+    with psycopg.connect(database, autocommit=True) as connection:
+        for version in range(1, 71):
+            state, load_id = stored_state(_state_version=version, pipeline_name="p"), f"17000000{version:02d}.5"
+            connection.execute(
+                "INSERT INTO d._dlt_pipeline_state VALUES (%s, 4, 'p', %s, now(), %s, 'x')", (version, state, load_id)
+            )
+            connection.execute("INSERT INTO d._dlt_loads VALUES (%s, 's', 0, now())", (load_id,))
+    states = read(database).states
+    assert [s.version for s in states] == list(range(70, 70 - MOST_STATES, -1))
+    assert [s.version for s in states if s.state] == [70]
+
+
+def test_a_state_that_was_taken_back_is_not_overtaken(database):
+    run_sql(database, "CREATE SCHEMA d", STATE_TABLE.format("d"), LOADS_TABLE.format("d"))
+    with psycopg.connect(database, autocommit=True) as connection:
+        for n, (version, status) in enumerate([(1, 0), (2, None), (2, None), (3, 0), (4, None), (4, 0), (5, 0)]):
+            state, load_id = stored_state(_state_version=version, pipeline_name="p"), f"170000000{n}.5"
+            connection.execute(
+                "INSERT INTO d._dlt_pipeline_state VALUES (%s, 4, 'p', %s, now(), %s, 'x')", (version, state, load_id)
+            )
+            if status is not None:
+                connection.execute("INSERT INTO d._dlt_loads VALUES (%s, 's', %s, now())", (load_id, status))
+    states = read(database).states
+    assert [(s.version, s.load_id[9]) for s in states if s.state] == [(5, "6"), (3, "3"), (2, "2"), (1, "0")]
 
 
 def test_the_newest_version_of_each_schema(database):

@@ -21,8 +21,8 @@ def count(dsn, *, deep=False, progress=None):
     return {name: rows for (_, name), rows in counts.items()}
 
 
-def nulls(dsn, *columns, deep=False, schema="a"):
-    request = NullsByWriter(dataset="d", table="t", schema_name=schema, columns=columns)
+def nulls(dsn, *columns, deep=False, schema="a", filled_by=()):
+    request = NullsByWriter(dataset="d", table="t", schema_name=schema, columns=columns, filled_by=filled_by)
     with opened(dsn) as session:
         return read_nulls(session, [request], read_catalog(session).tables, deep=deep)
 
@@ -99,6 +99,8 @@ def test_nulls_are_counted_by_who_wrote_the_row(database):
     assert nulls(database, "tru%st")[0].rows == 2
     assert nulls(database, "tru%st", schema="b")[0].rows == 1
     assert nulls(database, "tru%st", schema="it's nobody")[0].rows == 0
+    assert nulls(database, "tru%st", filled_by=("b",))[0].rows == 0, "what b loaded later cannot have been lost"
+    assert nulls(database, "tru%st", schema="b", filled_by=("a",))[0].rows == 1
     assert nulls(database, "absent") == ()
     run_sql(database, "DROP TABLE d._dlt_loads")
     assert nulls(database, "tru%st") == ()

@@ -67,6 +67,8 @@ def world(tmp_path: Path, database: str):
         connection.execute(sql.SQL("DROP OWNED BY {}, {}").format(sql.Identifier(ROLE), sql.Identifier(SERVER)))
 
 
+@pytest.mark.fires("DD601")
+@pytest.mark.quiet("DD602", "DD603")
 def test_a_kept_contract_is_quiet(world: World):
     kept = 'columns = { amount = { non_null = 0.8 }, note = {}, id = { non_null = 1 } }\nfresh_within = "1h"'
     assert world.codes(kept) == []
@@ -111,6 +113,7 @@ def test_statistics_are_believed_only_when_they_calm(world: World):
     assert world.codes("columns = { part = { non_null = 0.8 } }", table="public.wide") == ["DD601"]
 
 
+@pytest.mark.fires("DD602")
 def test_privileges_of_the_role_are_read(world: World):
     as_role = f'role = "{ROLE}"'
     found = world.found(as_role)
@@ -125,6 +128,7 @@ def test_privileges_of_the_role_are_read(world: World):
     assert world.codes('role = "nobody_of_that_name"') == ["DD602"]
 
 
+@pytest.mark.fires("DD602")
 def test_a_grant_on_columns_is_enough_for_those_columns(world: World):
     world.run("GRANT USAGE ON SCHEMA shop_data TO {role}", "GRANT SELECT (id) ON shop_data.orders TO {role}")
     assert world.codes(f'role = "{ROLE}"', "columns = { id = {} }") == []
@@ -133,6 +137,8 @@ def test_a_grant_on_columns_is_enough_for_those_columns(world: World):
     assert "amount" in found.evidence[1].fact
 
 
+@pytest.mark.fires("DD602")
+@pytest.mark.quiet("DD601")
 def test_row_level_security_wants_a_policy(world: World):
     world.run(
         "GRANT USAGE ON SCHEMA shop_data TO {role}",
@@ -148,6 +154,8 @@ def test_row_level_security_wants_a_policy(world: World):
     assert world.codes(as_role) == []
 
 
+@pytest.mark.fires("DD603")
+@pytest.mark.quiet("DD111")
 def test_a_twin_on_the_search_path_is_found(world: World):
     world.run("CREATE TABLE public.orders (id bigint)", "GRANT SELECT ON public.orders TO {role}")
     world.run("GRANT USAGE ON SCHEMA shop_data TO {role}", "GRANT SELECT ON shop_data.orders TO {role}")
@@ -163,6 +171,8 @@ def test_a_twin_on_the_search_path_is_found(world: World):
         world.run("ALTER ROLE {role} RESET search_path")
 
 
+@pytest.mark.fires("DD603")
+@pytest.mark.quiet("DD602")
 def test_what_resolves_is_what_postgres_resolves(world: World):
     """Postgres itself is asked, as the role and with its search path."""
     world.run("CREATE TABLE public.orders (id bigint)", 'CREATE SCHEMA "Other"', 'CREATE TABLE "Other".orders (id int)')
@@ -186,6 +196,8 @@ def test_what_resolves_is_what_postgres_resolves(world: World):
             world.run("ALTER ROLE {role} RESET search_path")
 
 
+@pytest.mark.fires("DD604")
+@pytest.mark.quiet("DD602")
 def test_what_postgrest_does_not_serve_is_found(world: World):
     world.run("GRANT USAGE ON SCHEMA shop_data TO {role}", "GRANT SELECT ON shop_data.orders TO {role}")
     world.run("GRANT {role} TO {server}")
@@ -203,17 +215,21 @@ def test_what_postgrest_does_not_serve_is_found(world: World):
     assert world.codes(as_role, table="orders") == []
 
 
+@pytest.mark.fires("DD605")
 def test_a_declared_reader_of_staging_is_found(world: World):
     assert "DD605" in world.codes(table="shop_data_staging.orders")
     assert world.codes(table="shop_data_staging.orders", offline=True) == ["DD605"]
 
 
+@pytest.mark.quiet("DD601", "DD602", "DD603", "DD604")
 def test_without_the_database_contracts_are_not_kept_but_skipped(world: World):
     assert world.codes(table="orders", offline=True) == []
     skipped = {s.check for s in world.verdict.diagnosis.skipped if s.reason == "--offline"}
     assert {"DD601", "DD602", "DD603", "DD604"} <= skipped
 
 
+@pytest.mark.fires("DD003")
+@pytest.mark.quiet("DD601")
 def test_a_share_that_may_not_be_read_is_not_zero(world: World, loader_database: str):
     """The examining role may not read the table: DD003 and exit code 3, not silence."""
     parts = psycopg.conninfo.conninfo_to_dict(loader_database)
@@ -230,6 +246,7 @@ def test_a_share_that_may_not_be_read_is_not_zero(world: World, loader_database:
     assert world.verdict.exit_code == 3
 
 
+@pytest.mark.fires("DD601")
 def test_a_fresh_container_knows_what_the_destination_knows(world: World):
     (world.project / "load.py").unlink()
     found = judged(world.project, offline=False)

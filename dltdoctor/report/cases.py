@@ -1,5 +1,6 @@
 """A diagnosis sorted by pipeline: what belongs to each, how it is, and the sickest first."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
@@ -14,6 +15,8 @@ from dltdoctor.words import count
 Health = Literal["ok", "warning", "unknown", "error"]
 Kind = Literal["ok", "info", "warning", "unknown", "error"]
 _RANK: dict[Health, int] = {"ok": 0, "warning": 1, "unknown": 2, "error": 3}
+WIDEST_NUMBER = 20
+_NUMBER = re.compile(r"\d+")
 _COULD_NOT_LOOK = ("DD001", "DD002")
 KINDS: dict[Verdict, Kind] = {
     "healthy": "ok",
@@ -156,7 +159,8 @@ def _worst_first(told: Iterable[Told]) -> tuple[Told, ...]:
 def _sickest(case: Case) -> tuple[int, int, bool, str]:
     errors = sum(f.severity is Severity.ERROR for f in case.findings)
     name = case.line.name if case.line else ""
-    return (-_RANK[case.health], -errors, case.line is not None, name)
+    by_number = _NUMBER.sub(lambda number: number[0].zfill(WIDEST_NUMBER), name)  # shop_2 before shop_10
+    return (-_RANK[case.health], -errors, case.line is not None, by_number)
 
 
 def tally(findings: Iterable[Finding], *, none: bool = False) -> str:

@@ -41,16 +41,23 @@ def checks_page(checks: Sequence[Check] = CHECKS) -> str:
         if check.code[:3] != group:
             group = check.code[:3]
             parts += [f"## {group}xx {GROUPS[group]}", ""]
-        _, _, body = check.doc.partition("\n")
-        parts += [
-            f"### {check.code} {check.name}",
-            "",
-            f"**{check.title}.** Severity: {' or '.join(check.severities)}.",
-            "",
-        ]
-        parts += [body.strip(), ""]
-        if check.url:
-            parts += [f"See also <{check.url}>.", ""]
+        parts.append(section(check))
+    return "\n".join(parts)
+
+
+def section(check: Check) -> str:
+    """What `explain` says of one check, as a section."""
+    _, _, body = check.doc.partition("\n")
+    parts = [
+        f"### {check.code} {check.name}",
+        "",
+        f"**{check.title}.** Severity: {' or '.join(check.severities)}.",
+        "",
+        body.strip(),
+        "",
+    ]
+    if check.url:
+        parts += [f"See also <{check.url}>.", ""]
     return "\n".join(parts)
 
 

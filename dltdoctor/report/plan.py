@@ -13,7 +13,16 @@ from dltdoctor.plan import Cure, HeldBack, Plan
 from dltdoctor.receipt import Capture, Receipt
 from dltdoctor.report.json import encode
 from dltdoctor.report.style import STYLES, Page
-from dltdoctor.steps.step import ArchiveDirectory, FinishLoad, Rename, RestoreDirectory, RunSql, Step, WriteFile
+from dltdoctor.steps.step import (
+    ArchiveDirectory,
+    FinishLoad,
+    Rename,
+    Replay,
+    RestoreDirectory,
+    RunSql,
+    Step,
+    WriteFile,
+)
 from dltdoctor.words import count, relation
 
 STYLE_OF = {"safe": "ok", "unsafe": "error", "manual": "warning"}
@@ -34,7 +43,13 @@ class FixReport(msgspec.Struct, frozen=True, kw_only=True):
     new: tuple[Finding, ...]
 
 
-def as_json(plan: Plan, receipt: Receipt | None = None, proof: Any = None, tables: Sequence[Capture] = ()) -> bytes:
+def as_json(
+    plan: Plan,
+    receipt: Receipt | None = None,
+    proof: Any = None,
+    tables: Sequence[Capture] = (),
+    samples: Sequence[dict[str, Any]] = (),
+) -> bytes:
     """The plan, and what it did, as one JSON object; file contents are left out, they may hold secrets."""
     cures = [
         {
@@ -55,6 +70,7 @@ def as_json(plan: Plan, receipt: Receipt | None = None, proof: Any = None, table
                 "digest": plan.digest,
                 "cures": cures,
                 "held_back": msgspec.to_builtins(plan.held_back),
+                "samples": list(samples),
             },
             receipt=receipt.id if receipt else None,
             tables=tuple(_table(c) for c in (receipt.captures if receipt else tables)),
@@ -79,8 +95,10 @@ def _table(capture: Capture) -> dict[str, Any]:
 
 def _step_summary(step: Step) -> dict[str, Any]:
     summary: dict[str, Any] = {"title": step.title, "note": step.note or None}
-    if isinstance(step, RunSql):
+    if isinstance(step, RunSql | Replay):
         summary["sql"] = list(step.statements)
+        if isinstance(step, Replay):
+            summary["files"] = [f.path for f in step.files]
     elif isinstance(step, WriteFile):
         summary["file"] = step.path
     elif isinstance(step, Rename):
@@ -183,7 +201,7 @@ def _cure(page: Page, number: int, cure: Cure, old_files: dict[str, bytes]) -> N
         page.line(page.text(f"{page.glyphs.arrow} {step.title}"), indent=3, hang=2)
         if step.note:
             page.line(page.text(step.note, "dim"), indent=5, hang=2)
-        if isinstance(step, RunSql):
+        if isinstance(step, RunSql | Replay):
             for statement in step.statements:
                 _sql(page, statement)
         elif isinstance(step, WriteFile):

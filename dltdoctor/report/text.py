@@ -1,12 +1,14 @@
 """The text report: pipelines sickest first, each with its way and its findings, and a total."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import IO
 
 from rich.text import Text
 
 from dltdoctor.diagnosis import Diagnosis
 from dltdoctor.finding import Severity
-from dltdoctor.report.cases import Case, cases, tally
+from dltdoctor.report.cases import Case, Health, cases, tally
 from dltdoctor.report.style import STYLES, Page, piece
 from dltdoctor.report.text_finding import finding
 from dltdoctor.report.text_ledger import healthy_staging, ledger
@@ -15,6 +17,7 @@ from dltdoctor.report.text_skipped import skipped
 from dltdoctor.words import count
 
 MANY = 10
+HEALTH: dict[Health, str] = {"error": "sick", "warning": "to look after", "unknown": "not looked at", "ok": "healthy"}
 
 
 def render(
@@ -24,7 +27,7 @@ def render(
     verbose: bool = False,
     file: IO[str],
 ) -> None:
-    """Write the report; `verbose` shows every table, however many there are."""
+    """Write the report; `verbose` shows every table of every pipeline, however many there are."""
     page = Page(file, console_width)
     found = cases(diagnosis)
     pipelines = [case for case in found if case.line]
@@ -32,23 +35,35 @@ def render(
         page.line(page.mark("unknown", boxed=True), Text("no dlt pipeline was found"), hang=page.margin)
         page.blank()
     brief = len(pipelines) > MANY and not verbose
-    for case in found:
-        if brief and _is_quiet(case):
-            continue
+    told = [case for case in found if not (brief and _is_quiet(case))]
+    shown = told[:MANY] if brief else told
+    for case in shown:
         _case(page, case, diagnosis, verbose=verbose)
         page.blank()
-    quiet = [case for case in pipelines if brief and _is_quiet(case)]
-    for case in quiet:
-        pipeline(page, case, diagnosis.taken_at)
-    if quiet:
-        page.blank()
+    if brief:
+        _fleet(page, told[MANY:], pipelines, diagnosis)
     skipped(page, diagnosis.skipped)
     _total(page, diagnosis)
 
 
+def _fleet(page: Page, more: Sequence[Case], pipelines: Sequence[Case], diagnosis: Diagnosis) -> None:
+    """A line for each pipeline that is not shown in full, sickest first, and how many are how."""
+    quiet = [case for case in pipelines if _is_quiet(case)]
+    for case in (*more, *quiet):
+        pipeline(page, case, diagnosis.taken_at)
+    if any(case.told for case in (*more, *quiet)):
+        page.line(page.text("Name a pipeline, or add --verbose, to see it in full.", "dim"), hang=2)
+    if more or quiet:
+        page.blank()
+    states = Counter(case.health for case in pipelines)
+    words = [f"{states[health]:,} {word}" for health, word in HEALTH.items() if states[health]]
+    page.flow([page.text(count(len(pipelines), "pipeline")), *map(page.text, words)], hang=2)
+
+
 def _is_quiet(case: Case) -> bool:
-    """Nothing more to say of it than its own line."""
-    return case.line is not None and case.health in ("ok", "unknown") and not case.told
+    """Nothing more to say of it among many than its own line, which counts its notes."""
+    notes = all(told.finding.severity is Severity.INFO for told in case.told)
+    return case.line is not None and case.health in ("ok", "unknown") and notes
 
 
 def _case(page: Page, case: Case, diagnosis: Diagnosis, *, verbose: bool) -> None:

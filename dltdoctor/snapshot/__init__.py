@@ -7,6 +7,7 @@ connects, and configuration values that may hold one are masked before they beco
 
 from typing import Literal
 
+from dltdoctor.snapshot.around import RowsAround
 from dltdoctor.snapshot.configuration import Config, ConfigValue, PipelineConfig, Setting
 from dltdoctor.snapshot.destination import (
     Activity,
@@ -25,15 +26,18 @@ from dltdoctor.snapshot.destination import (
     ViewReference,
 )
 from dltdoctor.snapshot.local import Cursor, Job, Package, Pipeline, State
+from dltdoctor.snapshot.looks import Looks, Orphans, RepeatedKey, RowsOfLoad, UnlistedRows, VariantRows
+from dltdoctor.snapshot.privileges import BarePath, Grant, Grants, Lacking
 from dltdoctor.snapshot.readers import Contract, Copy, DeclaredTable, Reader, Share
 from dltdoctor.snapshot.schema import Disposition, Schema, SchemaColumn, SchemaTable
-from dltdoctor.snapshot.source import Argument, Call, Source, TextReference
+from dltdoctor.snapshot.source import Argument, Call, Resource, Source, TextReference
 from dltdoctor.snapshot.value import Value
 
 __all__ = [
     "Activity",
     "Area",
     "Argument",
+    "BarePath",
     "Call",
     "Catalog",
     "Column",
@@ -45,17 +49,26 @@ __all__ = [
     "Database",
     "DeclaredTable",
     "Disposition",
+    "Grant",
+    "Grants",
     "Job",
+    "Lacking",
     "LoadRow",
     "LoadSummary",
+    "Looks",
     "NullCount",
+    "Orphans",
     "Package",
     "PgSchema",
     "Pipeline",
     "PipelineConfig",
     "Reader",
+    "RepeatedKey",
+    "Resource",
     "Route",
     "Rows",
+    "RowsAround",
+    "RowsOfLoad",
     "Schema",
     "SchemaColumn",
     "SchemaTable",
@@ -69,8 +82,10 @@ __all__ = [
     "Table",
     "Target",
     "TextReference",
+    "UnlistedRows",
     "Unread",
     "Value",
+    "VariantRows",
     "ViewReference",
 ]
 

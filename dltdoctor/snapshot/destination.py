@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from dltdoctor.snapshot.around import RowsAround
 from dltdoctor.snapshot.local import State
+from dltdoctor.snapshot.looks import Looks
+from dltdoctor.snapshot.privileges import BarePath, Grants, Lacking
 from dltdoctor.snapshot.schema import Schema
 from dltdoctor.snapshot.value import Value
 
@@ -82,13 +85,17 @@ class LoadSummary(Value):
 
 
 class StateRow(Value):
-    """A row of `_dlt_pipeline_state`; `committed` means its load has a `_dlt_loads` row of status 0."""
+    """A row of `_dlt_pipeline_state`; `committed` means its load has a `_dlt_loads` row of status 0.
+
+    `status` is that row's, None where no row records the load.
+    """
 
     dataset: str
     pipeline_name: str
     version: int
     load_id: str
     committed: bool
+    status: int | None = None
     state: State | None = None
 
 
@@ -154,7 +161,9 @@ class Database(Value):
     """Everything that was read from one database, at one moment (`read_at`, server clock).
 
     `ended_loads` are the `_dlt_loads` rows of the loads that are known to be over. `unread` are relations,
-    as (schema, name), whose rows could not be read, e.g. because another session holds a lock.
+    as (schema, name), whose rows could not be read, e.g. because another session holds a lock. `lacking` is
+    by pipeline, for those whose credentials' role is known. `grants` are those of the schemas in which
+    tables are replaced by others of their name.
     """
 
     target: Target
@@ -170,8 +179,13 @@ class Database(Value):
     staged: tuple[StagedLoad, ...] = ()
     counts: Mapping[tuple[str, str], Rows] = {}
     nulls: tuple[NullCount, ...] = ()
+    looks: Looks = Looks()
     views: tuple[ViewReference, ...] = ()
     activity: Activity = Activity()
+    lacking: Mapping[str, Lacking] = {}
+    grants: Grants = Grants()
+    bare_path: BarePath = BarePath()
+    around: tuple[RowsAround, ...] = ()
     unread: frozenset[tuple[str, str]] = frozenset()
 
     def table(self, schema: str, name: str) -> Table | None:

@@ -7,7 +7,10 @@ from dltdoctor.snapshot.value import Value
 
 
 class Job(Value):
-    """A file of a load package. `error` is the last line of dlt's own exception file, masked."""
+    """A file of a load package. `error` is the last line of dlt's own exception file, masked.
+
+    `rows` are those in the file, counted only where it matters: see `is_doubled`.
+    """
 
     table: str
     file_id: str
@@ -17,6 +20,12 @@ class Job(Value):
     path: str
     size: int = 0
     error: str | None = None
+    rows: int | None = None
+
+    @property
+    def is_doubled(self) -> bool:
+        """True when Postgres refused it because its rows are there already."""
+        return self.error is not None and "_dlt_id_key" in self.error
 
     @property
     def is_followup(self) -> bool:
@@ -60,18 +69,23 @@ class Package(Value):
 
 
 class Cursor(Value):
-    """An incremental cursor in the pipeline state: how far dlt believes it has read a resource."""
+    """An incremental cursor in the pipeline state: how far dlt believes it has read a resource.
+
+    `kind` is the type that dlt stores the value with; "other" for what has no plain text form.
+    """
 
     source: str
     resource: str
     path: str
     last_value: str | None = None
+    kind: Literal["number", "text", "decimal", "datetime", "date", "other"] = "other"
 
 
 class State(Value):
     """The pipeline state, from `state.json` or a `_dlt_pipeline_state` row.
 
-    `dataset_name` is as dlt stores it: not normalised. `partial` is true when fields that dlt
+    `dataset_name` is as dlt stores it: not normalised. `was_extracted` is false in a `state.json` that no load
+    has stored or will store, as with `restore_from_destination = false`. `partial` is true when fields that dlt
     always writes are missing, e.g. in a state pasted into a bug report.
     """
 
@@ -90,6 +104,7 @@ class State(Value):
     cursors: tuple[Cursor, ...] = ()
     run_dir: str | None = None
     settings_dir: str | None = None
+    was_extracted: bool | None = None
     partial: bool = False
 
     @property

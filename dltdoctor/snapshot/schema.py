@@ -37,7 +37,9 @@ class SchemaTable(Value):
     """A table of a dlt schema, with what it inherits from its root table already filled in.
 
     `merge_strategy` is set only where `disposition` is merge. `seen_data` is None when the schema
-    was written by a dlt (or a person) that does not record it.
+    was written by a dlt (or a person) that does not record it. `contract` is the schema contract that
+    counts for it, the schema's own where the table has none. `is_scoped` is true with a destination
+    scope, which limits what scd2 retires and cdc deletes (dlt 1.30 and newer).
     """
 
     name: str
@@ -49,6 +51,8 @@ class SchemaTable(Value):
     replace_strategy: str | None = None
     columns: tuple[SchemaColumn, ...] = ()
     seen_data: bool | None = None
+    contract: Mapping[str, str] | None = None
+    is_scoped: bool = False
 
     @property
     def is_nested(self) -> bool:

@@ -13,14 +13,15 @@ from dltdoctor.snapshot import Value
 class Probe(Value):
     """A query with one row that must give `expected`, compared as JSON text.
 
-    `what` completes the sentence "... has changed" when it does not. What `lasts` must hold after the
-    step and before its undo, too.
+    `what` completes the sentence "... has changed" when it does not, and `refusal` stands instead of that
+    sentence. What `lasts` must hold after the step and before its undo, too.
     """
 
     what: str
     query: str
     expected: str
     lasts: bool = False
+    refusal: str = ""
 
 
 class TouchedTable(Value):
@@ -37,11 +38,19 @@ class TouchedTable(Value):
     moved_from: tuple[str, str] | None = None
 
 
+class Inverse(Value):
+    """What takes back a change of a table's structure, which no trigger sees; `before` must hold before it."""
+
+    title: str
+    statements: tuple[str, ...]
+    before: tuple[Probe, ...] = ()
+
+
 class RunSql(Value, tag="run-sql"):
     """Statements in the plan's one transaction. What they delete, update and insert is captured.
 
     `statements` run in order on one connection; a placeholder-free text each. `locks` are taken before
-    the probes. `drops` lists relations that the statements make and remove again.
+    the probes. A step with an `inverse` changes the structure of tables that no other step of its plan touches.
     """
 
     title: str
@@ -51,6 +60,45 @@ class RunSql(Value, tag="run-sql"):
     after: tuple[Probe, ...] = ()
     locks: tuple[tuple[str, str], ...] = ()
     note: str = ""
+    inverse: Inverse | None = None
+
+
+class StagedFile(Value, tag="staged-file"):
+    """A job file of a load package, whose rows are copied into the temporary table `into`.
+
+    `digest` is its SHA-256; `columns` are those of its table in the order of the package's schema.
+    """
+
+    path: str
+    digest: str
+    into: str
+    columns: tuple[str, ...]
+
+
+class Replay(Value, tag="replay"):
+    """Load packages replayed in temporary tables, then statements that use them, in the one transaction.
+
+    `scratch` are statements and files in load order, which write temporary tables only; `statements`
+    change the tables that it `touches`, and `removals` drop the temporary ones. The other fields are
+    as in `RunSql`, and so is its undo.
+    """
+
+    title: str
+    scratch: tuple[str | StagedFile, ...]
+    statements: tuple[str, ...]
+    touches: tuple[TouchedTable, ...]
+    removals: tuple[str, ...] = ()
+    before: tuple[Probe, ...] = ()
+    after: tuple[Probe, ...] = ()
+    locks: tuple[tuple[str, str], ...] = ()
+    note: str = ""
+
+    @property
+    def files(self) -> tuple[StagedFile, ...]:
+        return tuple(part for part in self.scratch if isinstance(part, StagedFile))
+
+
+SqlStep = RunSql | Replay
 
 
 class WriteFile(Value, tag="write-file"):
@@ -128,4 +176,4 @@ class RestoreDirectory(Value, tag="restore-directory"):
     note: str = ""
 
 
-Step = RunSql | WriteFile | Rename | FinishLoad | ArchiveDirectory | RestoreDirectory
+Step = RunSql | Replay | WriteFile | Rename | FinishLoad | ArchiveDirectory | RestoreDirectory

@@ -1,6 +1,6 @@
 """One database read for its pipelines, at one moment: catalog, dlt's tables, then what the ledger needs."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -9,9 +9,11 @@ from dltdoctor.strangers import has_loaded, knows
 from dltdoctor.world.at_work import are_unchanged, in_doubt, is_at_work
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.known import Configure, Known, completed, places, routes
+from dltdoctor.world.logins import Login
+from dltdoctor.world.questions import questions
 from dltdoctor.world.requests import NullsByWriter, StagedTable
 from dltdoctor.world.routing import places_by_staging
-from dltdoctor.writers import foreign_columns, shared_tables
+from dltdoctor.writers import fillers, foreign_columns, shared_tables
 
 MOST_READINGS = 3
 
@@ -43,6 +45,7 @@ def read_destination(
     everyone: bool,
     only_acquaintances: bool = False,
     ended_loads: frozenset[str] = frozenset(),
+    logins: Mapping[str, Login] = {},
     deep: bool,
     progress: Progress,
     readings: int = MOST_READINGS,
@@ -54,11 +57,15 @@ def read_destination(
     What looks unfinished and has moved on meanwhile was running all the time: everything is read again.
     """
     from dltdoctor.world.postgres.activity import read_activity, watch_activity  # noqa: PLC0415 - offline needs none
+    from dltdoctor.world.postgres.around import read_around  # noqa: PLC0415
     from dltdoctor.world.postgres.catalog import read_catalog  # noqa: PLC0415
     from dltdoctor.world.postgres.dlt_tables import read_dlt_tables, read_load_rows  # noqa: PLC0415
+    from dltdoctor.world.postgres.loaders import read_rights  # noqa: PLC0415
+    from dltdoctor.world.postgres.looks import look  # noqa: PLC0415
     from dltdoctor.world.postgres.rows import read_counts, read_nulls  # noqa: PLC0415
     from dltdoctor.world.postgres.session import open_session  # noqa: PLC0415
     from dltdoctor.world.postgres.staged import read_staged  # noqa: PLC0415
+    from dltdoctor.world.postgres.staging_schemas import with_staging_schemas  # noqa: PLC0415
 
     progress(f"connecting to {credentials.display}")
     with open_session(credentials) as session:
@@ -92,6 +99,8 @@ def read_destination(
         staged, staged_unread = read_staged(
             session, requests, relations.tables, deep=deep, progress=_counting(progress, "comparing staged rows")
         )
+        database = read_rights(session, database, pipelines, ways, logins)
+        database = with_staging_schemas(session, database, pipelines, ways)
         finals = {way.final for way in ways}
         counted = [
             t for t in relations.tables.values() if t.schema in finals and t.readable and not t.name.startswith("_dlt_")
@@ -101,7 +110,13 @@ def read_destination(
         nulls = read_nulls(
             session,
             [
-                NullsByWriter(dataset=final, table=table, schema_name=w.route.schema, columns=columns)
+                NullsByWriter(
+                    dataset=final,
+                    table=table,
+                    schema_name=w.route.schema,
+                    columns=columns,
+                    filled_by=fillers(columns, writers),
+                )
                 for (_, final, table), writers in shared.items()
                 for w in writers
                 if w.overwrites and (columns := foreign_columns(w, writers))
@@ -109,6 +124,15 @@ def read_destination(
             relations.tables,
             deep=deep,
         )
+        looks = look(
+            session,
+            questions(pipelines, ways, database, counts),
+            relations.tables,
+            counts,
+            deep=deep,
+            progress=_counting(progress, "looking into final tables"),
+        )
+        around = read_around(session, pipelines, ways, database, deep=deep)
         doubtful = in_doubt(staged, pipelines, session.read_at, ended_loads)
         activity = watch_activity(
             session, activity, lambda seen: is_at_work(doubtful, seen, relations.tables, session.read_at)
@@ -123,6 +147,7 @@ def read_destination(
                 everyone=everyone,
                 only_acquaintances=only_acquaintances,
                 ended_loads=ended_loads,
+                logins=logins,
                 deep=deep,
                 progress=progress,
                 readings=readings - 1,
@@ -132,7 +157,14 @@ def read_destination(
     unread = _unread_tables((*own.unread, *staged_unread))
     return Reading(
         database=msgspec.structs.replace(
-            database, staged=staged, counts=counts, nulls=nulls, activity=activity, unread=unread
+            database,
+            staged=staged,
+            counts=counts,
+            nulls=nulls,
+            looks=looks,
+            around=around,
+            activity=activity,
+            unread=unread,
         ),
         known=tuple(everybody),
         routes=ways,

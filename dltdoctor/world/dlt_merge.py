@@ -20,7 +20,7 @@ from dltdoctor.errors import RefusedError
 from dltdoctor.snapshot import Value
 from dltdoctor.world.documents import Document
 from dltdoctor.world.sql_tokens import on_one_line, quoted
-from dltdoctor.world.statement_shapes import Places, check_creates, check_shapes
+from dltdoctor.world.statement_shapes import Places, check_additions, check_creates, check_shapes
 
 TEMPORARY = "pg_temp"
 LOADS_COLUMNS = ("load_id", "schema_name", "status", "inserted_at", "schema_version_hash")
@@ -109,6 +109,40 @@ def create_statements(
     try:
         statements = tuple(names.replaced(on_one_line(s), final, final) for s in answer.statements)
         check_creates(statements, final)
+    except ValueError as error:
+        raise NotGeneratedError(f"{what}: {error}", _HINT) from None
+    return statements
+
+
+def add_column_statements(
+    document: Document,
+    place: tuple[str, str],
+    columns: Sequence[str],
+    *,
+    loosened: bool = False,
+    create_indexes: bool = True,
+    python: str = sys.executable,
+) -> tuple[str, ...]:
+    """The ALTER TABLE with which dlt adds columns to the table `place`; `loosened` lets them be NULL."""
+    dataset, table = place
+    names = _StandIns.outside_of(document)
+    payload = {
+        "kind": "add",
+        "document": document,
+        "table": table,
+        "columns": list(columns),
+        "loosened": loosened,
+        "final": names.final,
+        "staging": names.staging,
+        "create_indexes": create_indexes,
+    }
+    answer = _ask([payload], python)[0]
+    what = f"dlt cannot add {', '.join(columns)} to {dataset}.{table}"
+    if answer.error is not None:
+        raise NotGeneratedError(f"{what}: {answer.error}", _HINT)
+    try:
+        statements = tuple(names.replaced(on_one_line(s), dataset, dataset) for s in answer.statements)
+        check_additions(statements, dataset, len(columns))
     except ValueError as error:
         raise NotGeneratedError(f"{what}: {error}", _HINT) from None
     return statements

@@ -34,7 +34,11 @@ def main() -> None:
 
 
 def _answer(request: Document) -> Document:
-    kinds: dict[str, Callable[[Document], list[str]]] = {"merge": merge_statements, "create": create_statements}
+    kinds: dict[str, Callable[[Document], list[str]]] = {
+        "merge": merge_statements,
+        "create": create_statements,
+        "add": add_statements,
+    }
     try:
         return {"statements": kinds[request["kind"]](request)}
     except Exception as error:  # noqa: BLE001 - dlt may raise anything; the caller tells its reader
@@ -74,6 +78,15 @@ def create_statements(request: Document) -> list[str]:
     for name in request["tables"]:
         columns = client._create_table_update(name, {})  # noqa: SLF001 - there is no public way
         statements += client._get_table_update_sql(name, columns, False)  # noqa: SLF001
+    return statements
+
+
+def add_statements(request: Document) -> list[str]:
+    """ALTER TABLE with the columns as dlt would add them; `loosened` without NOT NULL."""
+    client = _client(request)
+    known = client.schema.get_table_columns(request["table"])
+    added = [dict(known[name], **({"nullable": True} if request["loosened"] else {})) for name in request["columns"]]
+    statements: list[str] = client._get_table_update_sql(request["table"], added, True)  # noqa: SLF001
     return statements
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from dltdoctor.snapshot import Package, Schema
 from dltdoctor.world.documents import mapping, number, text
+from dltdoctor.world.doubled import counted
 from dltdoctor.world.files import MAX_SCHEMA, entries, is_missing, read_document, read_head, read_marker
 from dltdoctor.world.jobs import JOB_FOLDERS, JobFolders, read_jobs
 from dltdoctor.world.schemas import read_schema
@@ -77,7 +78,7 @@ def _package(entry: os.DirEntry[str], place: Stage, problems: list[UnreadableErr
         schema_name=schema_name,
         stage=stage,
         path=entry.path,
-        jobs=folders.jobs,
+        jobs=counted(folders.jobs, schema),
         modified=max(folders.modified, _newest(inside)),
         schema_applied=_is_applied(stage, inside),
         state_version=_state_version(entry.path, inside, problems),

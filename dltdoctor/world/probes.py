@@ -52,6 +52,17 @@ def _columns_query(schema: str, table: str) -> str:
     )
 
 
+def columns_probe(session: Session, schema: str, table: str) -> Probe:
+    """The columns of a table."""
+    return _probe(session, f"{relation(schema, table)} (its columns)", f"SELECT ({_columns_query(schema, table)})")
+
+
+def existence_probe(session: Session, schema: str, table: str) -> Probe:
+    """Whether there is a relation of that name."""
+    query = f"SELECT to_regclass({literal(qualified(schema, table))})::text"
+    return _probe(session, relation(schema, table), query)
+
+
 def loads_probe(session: Session, final: str, load_id: str | None) -> Probe:
     """Whether the load is recorded, and how many loads there are."""
     place = relation(final, "_dlt_loads")

@@ -25,9 +25,14 @@ class StagedTable(Value):
 
 
 class NullsByWriter(Value):
-    """Rows of `table` last written by a load of `schema_name` in which all of `columns` are NULL."""
+    """Rows of `table` last written by a load of `schema_name` in which all of `columns` are NULL.
+
+    With `filled_by`, only rows that were written after the first load of these schema names: a value
+    that came later cannot have been lost.
+    """
 
     dataset: str
     table: str
     schema_name: str
     columns: tuple[str, ...]
+    filled_by: tuple[str, ...] = ()

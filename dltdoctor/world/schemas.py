@@ -15,6 +15,7 @@ from dltdoctor.world.unreadable import UnreadableError
 OLDEST_ENGINE, NEWEST_ENGINE = 3, 11
 DEFAULT_MERGE_STRATEGY = "delete-insert"
 DEFAULT_NAMING = "snake_case"
+CONTRACT_ENTITIES = ("tables", "columns", "data_type")
 
 _SEEN_DATA_SINCE = 9  # older engines did not record it; dlt's migration takes `_dlt_id` for proof
 _ROW_KEY_SINCE = 10  # older engines spelled it as `unique` on `_dlt_id`, and parent_key as foreign_key
@@ -28,6 +29,7 @@ def read_schema(document: Document, origin: str, *, name: str = "") -> Schema:
     """
     engine = _engine(document, origin)
     tables = {table: mapping(content) for table, content in named(document.get("tables"))}
+    contract = _contract(mapping(document.get("settings")).get("schema_contract"))
     return Schema(
         name=text(document.get("name")) or name,
         origin=origin,
@@ -35,7 +37,7 @@ def read_schema(document: Document, origin: str, *, name: str = "") -> Schema:
         version_hash=text(document.get("version_hash")) or "",
         engine_version=engine,
         naming=_naming(document),
-        tables={table: _table(table, tables, engine) for table in tables},
+        tables={table: _table(table, tables, engine, contract) for table in tables},
     )
 
 
@@ -65,11 +67,14 @@ def _naming(document: Document) -> str:
     return (reference or DEFAULT_NAMING).rsplit(".", 1)[-1]
 
 
-def _table(name: str, tables: Mapping[str, Document], engine: int) -> SchemaTable:
+def _table(
+    name: str, tables: Mapping[str, Document], engine: int, contract: Mapping[str, str] | None = None
+) -> SchemaTable:
     content = tables[name]
     lineage = tuple(_lineage(name, tables))
     disposition, strategy = _disposition(_inherited("write_disposition", lineage, tables))
     merge_strategy = text(_inherited("x-merge-strategy", lineage, tables)) or strategy
+    own_contract = _inherited("schema_contract", lineage, tables)
     return SchemaTable(
         name=name,
         root=lineage[-1],
@@ -80,7 +85,16 @@ def _table(name: str, tables: Mapping[str, Document], engine: int) -> SchemaTabl
         replace_strategy=text(_inherited("x-replace-strategy", lineage, tables)),
         columns=tuple(_columns(content, engine)),
         seen_data=_seen_data(content, engine),
+        contract=contract if own_contract is None else _contract(own_contract),
+        is_scoped=_inherited("x-merge-destination-scope", lineage, tables) is not None,
     )
+
+
+def _contract(stored: object) -> Mapping[str, str] | None:
+    """The modes by entity; a mode alone stands for all of them."""
+    if mode := text(stored):
+        return dict.fromkeys(CONTRACT_ENTITIES, mode)
+    return {entity: mode for entity, given in mapping(stored).items() if (mode := text(given))} or None
 
 
 def _lineage(name: str, tables: Mapping[str, Document]) -> Iterator[str]:

@@ -1,17 +1,21 @@
 """The pipeline state, from `state.json` or from a `_dlt_pipeline_state` row."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from dltdoctor.snapshot import Cursor, State
 from dltdoctor.world.documents import Document, flag, mapping, number, stored_document, text, texts
 from dltdoctor.world.unreadable import UnreadableError
+
+Kind = Literal["number", "text", "decimal", "datetime", "date", "other"]
 
 NEWEST_STATE_ENGINE = 4
 MAX_CURSOR = 200
 
 _ALWAYS_WRITTEN = ("_state_version", "_state_engine_version", "_version_hash", "pipeline_name")
 _PRIVATE_USE = ("\ue000", "\uf8ff")
+_KINDS: Mapping[str, Kind] = {"\uf026": "decimal", "\uf027": "datetime", "\uf028": "date"}  # dlt.common.json
 
 
 def read_state(document: Document, origin: str, *, pipeline_name: str = "") -> State:
@@ -39,6 +43,7 @@ def read_state(document: Document, origin: str, *, pipeline_name: str = "") -> S
         cursors=tuple(_cursors(document)),
         run_dir=text(last_run.get("run_dir")) or text(local.get("initial_cwd")),
         settings_dir=text(last_run.get("settings_dir")),
+        was_extracted=text(local.get("_last_extracted_hash")) == text(document.get("_version_hash")) if local else None,
         partial=any(key not in document for key in _ALWAYS_WRITTEN),
     )
 
@@ -62,7 +67,14 @@ def _cursors(document: Document) -> Iterator[Cursor]:
         for resource, state in mapping(mapping(content).get("resources")).items():
             for path, cursor in mapping(mapping(state).get("incremental")).items():
                 value = mapping(cursor).get("last_value")
-                yield Cursor(source=source, resource=resource, path=path, last_value=_shown(value))
+                yield Cursor(source=source, resource=resource, path=path, last_value=_shown(value), kind=_kind(value))
+
+
+def _kind(value: object) -> Kind:
+    if isinstance(value, str):
+        typed = bool(value) and _PRIVATE_USE[0] <= value[0] <= _PRIVATE_USE[1]
+        return _KINDS.get(value[0], "other") if typed else "text"
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else "other"
 
 
 def _shown(value: object) -> str | None:

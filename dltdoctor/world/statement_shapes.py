@@ -18,6 +18,7 @@ _KEYWORDS = frozenset(
         *("false", "case", "else", "end", "row_number", "over", "partition", "order", "by", "asc", "desc", "concat"),
     }
 )
+_ADDITION = frozenset({"not", "null"})
 _ALIASES = frozenset({"d", "s", "_dlt_dedup_rn", "_dlt_dedup_numbered"})
 _SIGNS = frozenset({"=", "<>", "!=", ".", ",", "(", ")", "*"})
 _BEFORE_RELATION = frozenset({"from", "into", "table", "using", "like"})
@@ -68,6 +69,20 @@ def check_creates(statements: Sequence[str], schema: str) -> None:
         start = 5 if words[2:5] == ["if", "not", "exists"] else 2
         if words[:2] != ["create", "table"] or words[start : start + 2] != [quoted(schema), "."]:
             raise ShapeError(f"not a table of {schema}: {statement:.60}")
+
+
+def check_additions(statements: Sequence[str], schema: str, columns: int) -> None:
+    """Raise `ShapeError` unless all of it is ALTER TABLE … ADD COLUMN in the schema, for so many columns."""
+    added = 0
+    for statement in statements:
+        words = [token.value if token.kind == "word" else token.text for token in _only(statement)]
+        if words[:2] != ["alter", "table"] or words[2:4] != [quoted(schema), "."] or words[5:7] != ["add", "column"]:
+            raise ShapeError(f"no new column of {schema}: {statement:.60}")
+        if not _ADDITION.issuperset(w for w in words[5:] if w in _KEYWORDS):
+            raise ShapeError(f"more than a new column of {schema}: {statement:.60}")
+        added += words.count("add")
+    if added != columns:
+        raise ShapeError(f"{added} new columns instead of {columns}")
 
 
 def _only(statement: str) -> tuple[Token, ...]:

@@ -22,6 +22,7 @@ from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.destination import Reading, read_destination
 from dltdoctor.world.known import Known
 from dltdoctor.world.live import ORIGIN, SOURCE_NOT_READ, LivePipeline
+from dltdoctor.world.logins import Login, login_of
 from dltdoctor.world.pipelines import read_pipelines
 from dltdoctor.world.pipelines_dirs import PipelinesDir, find_pipelines_dirs
 from dltdoctor.world.providers import Providers, active_profile, read_providers, run_dir
@@ -159,7 +160,7 @@ class Surveyor:
         unread: list[Unread] = []
         groups: list[tuple[Credentials, list[Known]]] = []
         for each in known:
-            way_in = self._way_in(each)
+            way_in = self._way_in(each, dsn=self.request.dsn)
             if isinstance(way_in, Unread):
                 unread.append(way_in)
                 continue
@@ -169,7 +170,7 @@ class Surveyor:
             else:
                 group.append(each)
         if not groups and not known:
-            way_in = self._way_in(None)
+            way_in = self._way_in(None, dsn=self.request.dsn)
             if isinstance(way_in, Credentials):
                 groups.append((way_in, []))
             elif wanted or self.request.dsn:
@@ -192,11 +193,19 @@ class Surveyor:
             everyone=not is_local or bool(wanted),
             only_acquaintances=self.request.dsn is not None and not self.request.names,
             ended_loads=self.ended,
+            logins={each.pipeline.name: login for each in group if (login := self._login(each, way_in))},
             deep=self.request.deep,
             progress=self.progress,
         )
 
-    def _way_in(self, known: Known | None) -> Credentials | Unread:
+    def _login(self, known: Known, way_in: Credentials) -> Login | None:
+        """Who loads the pipeline; None when nothing but PG* variables tells, which dlt does not heed."""
+        if self.request.dsn is None:
+            return Login() if way_in.parameters else None
+        own = self._way_in(known, dsn=None)
+        return login_of(own) if isinstance(own, Credentials) else None
+
+    def _way_in(self, known: Known | None, *, dsn: str | None) -> Credentials | Unread:
         request = self.request
         if request.live:
             return request.live.credentials
@@ -222,7 +231,7 @@ class Surveyor:
             pipeline=name,
             destination_name=destination,
             arguments=arguments,
-            dsn=request.dsn,
+            dsn=dsn,
             environ=request.environ,
         )
 

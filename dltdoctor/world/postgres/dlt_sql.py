@@ -14,6 +14,7 @@ from dltdoctor.world.postgres.proof import column
 
 LOADS = "_dlt_loads"
 MOST_STATES = 50
+MOST_OVERTAKEN = 50
 
 _TIMES = ("timestamp with time zone", "timestamp without time zone")
 _INTEGERS = ("smallint", "integer", "bigint")
@@ -31,13 +32,27 @@ def loads(part: int, table: Table) -> Composed:
 
 
 def states(part: int, table: Table, tables: Mapping[Key, Table]) -> Composed:
-    """The newest states of each pipeline, with the content of the newest committed one."""
-    return SQL(template("states")).format(
+    """The newest states of each pipeline, with the content of the newest committed one and of what is newer.
+
+    Each with the status of its load, and with the number of states in the table that no load records.
+    """
+    return _states("states", part, table, tables, most=Literal(MOST_STATES))
+
+
+def overtaken(part: int, table: Table, tables: Mapping[Key, Table]) -> Composed:
+    """The states that a later one has overtaken, and the recorded ones before and after them."""
+    return _states("overtaken", part, table, tables, most=Literal(MOST_OVERTAKEN))
+
+
+def _states(name: str, part: int, table: Table, tables: Mapping[Key, Table], *, most: Literal) -> Composed:
+    status, loads = _recorded(tables.get((table.schema, LOADS)))
+    return SQL(template(name)).format(
         part=Literal(part),
         table=_name(table),
         version=_integer(table, "version"),
-        committed=_committed(tables.get((table.schema, LOADS))),
-        most=Literal(MOST_STATES),
+        status=status,
+        loads=loads,
+        most=most,
     )
 
 
@@ -73,12 +88,16 @@ def load_rows(part: int, table: Table, load_ids: list[str]) -> Composed:
     )
 
 
-def _committed(table: Table | None) -> Composable:
-    """Whether a `_dlt_loads` row of status 0 lists the state's load; dlt restores only such states."""
+def _recorded(table: Table | None) -> tuple[Composable, Composable]:
+    """The status of each state's load, NULL when none is recorded; and the join that it comes from."""
     if table is None or not (table.readable and table.has("load_id")) or _type(table, "status") not in _INTEGERS:
-        return SQL("false")
-    exists = "EXISTS (SELECT FROM {} AS l WHERE l.load_id::text = t._dlt_load_id::text AND l.status = 0)"
-    return SQL(exists).format(_name(table))
+        return SQL("NULL::bigint"), SQL("")
+    # Of rows that are there twice, dlt restores by any of status 0.
+    rows = (
+        " LEFT JOIN (SELECT l.load_id::text AS load_id, min(abs(coalesce(l.status, 0)))::bigint AS status FROM {} AS l"
+        " GROUP BY 1) AS l ON l.load_id = t._dlt_load_id::text"
+    )
+    return SQL("l.status"), SQL(rows).format(_name(table))
 
 
 def _name(table: Table) -> Identifier:

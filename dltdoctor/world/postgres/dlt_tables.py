@@ -36,8 +36,9 @@ def read_dlt_tables(session: Session, tables: Mapping[Key, Table]) -> DltTables:
     """Loads and stored schemas of every dataset, and each pipeline's newest states.
 
     Of a pipeline's states in a dataset the newest 50 and the newest committed one are listed, and
-    only the latter is decoded. Of the schemas that a staging dataset stores, only name, versions
-    and hash are read.
+    at most 50 that were overtaken (`stored_states.overtaken`), with the recorded ones beside them. The newest,
+    the newest committed and the overtaken ones with their neighbours are decoded. Of the schemas that a
+    staging dataset stores, only name, versions and hash are read.
     """
     unread: list[Unread] = []
     loads = tuple(_loads(session, tables, unread))
@@ -68,15 +69,21 @@ def _states(session: Session, tables: Mapping[Key, Table], unread: list[Unread])
     from dltdoctor.world.postgres import dlt_sql  # noqa: PLC0415
 
     own = own_tables(tables, STATES, ("pipeline_name", "state", "_dlt_load_id"))
-    parts = [dlt_sql.states(i, table, tables) for i, table in enumerate(own)]
-    for i, pipeline, version, load_id, committed, stored in _read(session, parts, own, unread):
-        dataset = own[i].schema
+    found = _read(session, [dlt_sql.states(i, table, tables) for i, table in enumerate(own)], own, unread)
+    rows = {(i, *row): stored for i, *row, stored, _ in found}
+    doubtful = sorted({int(row[0]) for row in found if row[-1]})
+    parts = [dlt_sql.overtaken(i, own[i], tables) for i in doubtful]
+    rows |= {(i, *row): stored for i, *row, stored in _read(session, parts, [own[i] for i in doubtful], unread)}
+    newest_first = sorted(rows, key=lambda row: (row[3] or "", row[2] or 0), reverse=True)
+    for i, pipeline, version, load_id, status in sorted(newest_first, key=lambda row: int(row[0])):
+        dataset, stored = own[i].schema, rows[i, pipeline, version, load_id, status]
         yield StateRow(
             dataset=dataset,
             pipeline_name=pipeline or "",
             version=version or 0,
             load_id=load_id or "",
-            committed=committed,
+            committed=status == 0,
+            status=status,
             state=_state(stored, dataset, pipeline or "", unread) if stored else None,
         )
 
@@ -97,7 +104,7 @@ def _schemas(session: Session, tables: Mapping[Key, Table], unread: list[Unread]
             engine_version=engine_version or 0,
             version_hash=version_hash or "",
         )
-        yield dataset, _schema(content, summary, dataset, unread) if content else summary
+        yield dataset, schema_of(content, summary, dataset, unread) if content else summary
 
 
 def read_load_rows(session: Session, tables: Mapping[Key, Table], load_ids: Collection[str]) -> tuple[LoadRow, ...]:
@@ -146,7 +153,8 @@ def _state(stored: str, dataset: str, pipeline: str, unread: list[Unread]) -> St
         return None
 
 
-def _schema(content: str, summary: Schema, dataset: str, unread: list[Unread]) -> Schema:
+def schema_of(content: str, summary: Schema, dataset: str, unread: list[Unread]) -> Schema:
+    """The schema of a `_dlt_version` row, or what is known of it without its content."""
     from dltdoctor.world.schemas import decode_stored_schema  # noqa: PLC0415 - only where one is stored
 
     try:

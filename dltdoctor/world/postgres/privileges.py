@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dltdoctor.errors import RefusedError
-from dltdoctor.steps.step import RunSql, TouchedTable
+from dltdoctor.steps.step import Replay, SqlStep, TouchedTable
 from dltdoctor.words import identifier, listed, relation
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _WRITES = {
 }
 
 
-def refuse_unless_allowed(connection: "psycopg.Connection[Any]", steps: Sequence[RunSql], home: str | None) -> None:
+def refuse_unless_allowed(connection: "psycopg.Connection[Any]", steps: Sequence[SqlStep], home: str | None) -> None:
     """Raise `RefusedError` with the GRANTs that the role needs for these steps; with `home` undo is kept there."""
     lacking = list(_lacking(connection, steps, keeps_undo=home is not None))
     if not lacking:
@@ -51,7 +51,7 @@ def lacking_lock(connection: "psycopg.Connection[Any]", schema: str, table: str)
 
 
 def _lacking(
-    connection: "psycopg.Connection[Any]", steps: Sequence[RunSql], *, keeps_undo: bool
+    connection: "psycopg.Connection[Any]", steps: Sequence[SqlStep], *, keeps_undo: bool
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     needs: dict[tuple[str, str], list[str]] = {}
     creates: list[str] = []
@@ -68,7 +68,7 @@ def _lacking(
     for schema in dict.fromkeys(creates):
         if _is_refused(connection, "has_schema_privilege(to_regnamespace(%s)::oid, 'CREATE')", identifier(schema)):
             yield ("CREATE",), f"SCHEMA {identifier(schema)}"
-    temporary = any(
+    temporary = any(isinstance(step, Replay) for step in steps) or any(
         s.lower().startswith(("create temp", "create temporary")) for step in steps for s in step.statements
     )
     if temporary and _is_refused(connection, "has_database_privilege(%s, 'TEMP')", connection.info.dbname):
@@ -87,7 +87,7 @@ def _of_table(
         yield lacking, place
 
 
-def _needed(step: RunSql, touched: TouchedTable) -> Iterator[str]:
+def _needed(step: SqlStep, touched: TouchedTable) -> Iterator[str]:
     """The privileges that the step's statements need on the table, as the first words of each tell."""
     name = f'"{touched.schema}"."{touched.table}"'
     for statement in step.statements:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dltdoctor.errors import RefusedError
-from dltdoctor.steps.step import RunSql
+from dltdoctor.steps.step import RunSql, SqlStep
 from dltdoctor.words import count, identifier, qualified, quoted, relation
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ COPY = "CREATE TEMPORARY TABLE "
 _KINDS = {"23505": "unique", "23503": "foreign key", "23514": "check", "23502": "NOT NULL"}
 
 
-def refusal(error: "psycopg.Error", step: RunSql | None, offending: int | None = None) -> RefusedError:
+def refusal(error: "psycopg.Error", step: SqlStep | None, offending: int | None = None) -> RefusedError:
     """The refusal as an error of ours; everything is rolled back. `offending` counts staged rows."""
     import psycopg  # noqa: PLC0415
 
@@ -53,7 +53,7 @@ def _violation(error: "psycopg.Error", doing: str, offending: int | None) -> Ref
 
 
 def offending_rows(
-    connection: "psycopg.Connection[Any]", error: "psycopg.Error", done: Sequence[str], step: RunSql | None
+    connection: "psycopg.Connection[Any]", error: "psycopg.Error", done: Sequence[str], step: SqlStep | None
 ) -> int | None:
     """How many staged rows break the constraint that a statement ran into; None where that cannot be counted.
 
@@ -62,8 +62,10 @@ def offending_rows(
     """
     import psycopg  # noqa: PLC0415
 
+    if not isinstance(error, psycopg.errors.IntegrityError) or not isinstance(step, RunSql):
+        return None
     source = _staged(step, error)
-    if not isinstance(error, psycopg.errors.IntegrityError) or step is None or source is None:
+    if source is None:
         return None
     name = quoted(source[1])
     is_copied = any(s.startswith(f"{COPY}{name} ") for s in step.statements)
@@ -82,10 +84,10 @@ def offending_rows(
     return int(row[0]) if row and row[0] else None
 
 
-def _staged(step: RunSql | None, error: "psycopg.Error") -> tuple[str, str] | None:
+def _staged(step: RunSql, error: "psycopg.Error") -> tuple[str, str] | None:
     """The staging table of the table that refused: the locked one of that name in another schema."""
     held = error.diag.schema_name, error.diag.table_name
-    return next((place for place in (step.locks if step else ()) if place[1] == held[1] and place != held), None)
+    return next((place for place in step.locks if place[1] == held[1] and place != held), None)
 
 
 def _condition(connection: "psycopg.Connection[Any]", error: "psycopg.Error", staged: str) -> str | None:

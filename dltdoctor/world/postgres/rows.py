@@ -56,7 +56,7 @@ def read_nulls(
     able = [request for request in requests if _can_tell(request, tables)]
     facts = read_facts(session, [tables[r.dataset, r.table] for r in able]).facts
     asked = [
-        (r, WHOLE if deep else _share(tables[r.dataset, r.table], facts[r.dataset, r.table]))
+        (r, WHOLE if deep else share(tables[r.dataset, r.table], facts[r.dataset, r.table]))
         for r in able
         if (r.dataset, r.table) in facts
     ]
@@ -128,10 +128,10 @@ def _can_tell(request: NullsByWriter, tables: Mapping[Key, Table]) -> bool:
     return readable and has_columns and loads.has("load_id") and loads.has("schema_name")
 
 
-def _share(table: Table, known: Facts) -> float:
+def share(table: Table, known: Facts) -> float:
     """The percentage of the table's pages that holds about as many rows as may be scanned."""
     if table.estimate > 0:
-        share = WHOLE * MOST_SCANNED / table.estimate
+        percentage = WHOLE * MOST_SCANNED / table.estimate
     else:
-        share = WHOLE * MOST_BYTES / known.size if known.size else WHOLE
-    return min(WHOLE, share)
+        percentage = WHOLE * MOST_BYTES / known.size if known.size else WHOLE
+    return min(WHOLE, percentage)

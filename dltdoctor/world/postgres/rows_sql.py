@@ -40,10 +40,17 @@ def nulls(part: int, request: NullsByWriter, *, share: float, most_rows: int | N
         columns=SQL("").join(SQL(", t.{} IS NULL AS {}").format(Identifier(name), flag) for name, flag in columns),
         loads=Identifier(request.dataset, LOADS),
         schema_name=Literal(request.schema_name),
+        after=_first_load(request),
         table=Identifier(request.dataset, request.table),
         sampled=sampled if share < 100 else SQL(""),
         most_rows=SQL("ALL") if most_rows is None else Literal(most_rows),
     )
+
+
+def _first_load(request: NullsByWriter) -> Composed:
+    """The id of the first load of those who fill the columns; ids are times, all of the same length before the dot."""
+    statement = "coalesce((SELECT min(l.load_id::text) FROM {} AS l WHERE l.schema_name::text = ANY ({}::text[])), '')"
+    return SQL(statement).format(Identifier(request.dataset, LOADS), Literal(list(request.filled_by)))
 
 
 def _name(table: Table) -> Identifier:

@@ -13,13 +13,14 @@ import msgspec
 from dltdoctor.errors import CouldNotLookError, RefusedError
 from dltdoctor.receipt import Capture, Receipt
 from dltdoctor.snapshot import Value
-from dltdoctor.steps.step import Probe, RunSql, TouchedTable
+from dltdoctor.steps.step import Probe, Replay, SqlStep, TouchedTable
 from dltdoctor.words import identifier, relation
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.postgres import capture as captures
 from dltdoctor.world.postgres.failures import connection_failure, lost_connection
 from dltdoctor.world.postgres.privileges import lacking_lock, refuse_unless_allowed
 from dltdoctor.world.postgres.refusals import offending_rows, refusal
+from dltdoctor.world.postgres.replaying import check_files, lay_out, remove
 from dltdoctor.world.postgres.session import APPLICATION
 
 if TYPE_CHECKING:
@@ -70,29 +71,39 @@ class Writing:
             f"Nothing was changed. An administrator can: GRANT {grant} TO {identifier(role)};",
         )
 
-    def run(self, steps: Sequence[RunSql], *, stem: str, home: str | None, progress: Progress) -> tuple[Capture, ...]:
+    def run(self, steps: Sequence[SqlStep], *, stem: str, home: str | None, progress: Progress) -> tuple[Capture, ...]:
         """Run the steps; with `home` what they change is captured under names that begin with `stem`.
 
         Every lock and every probe comes before the first statement: the steps were planned together.
         """
+        check_files(steps)
         self.lock([place for step in steps for place in step.locks])
         self.check([probe for step in steps for probe in step.before], "before")
-        with self._explained():
+        with self.explained():
             refuse_unless_allowed(self.connection, steps, home)
             kept = captures.begin(self.connection, _touched(steps), home, stem) if home else []
         done: list[str] = []
         for step in steps:
-            for at, statement in enumerate(step.statements, start=1):
-                progress(f"{step.title}: statement {at} of {len(step.statements)}")
-                with self._explained(step, done):
-                    self.connection.execute(statement.encode())
-                done.append(statement)
+            self._carry_out(step, done, progress)
             self.check(step.after, "after")
-        with self._explained():
+        with self.explained():
             return captures.end(self.connection, kept)
 
+    def _carry_out(self, step: SqlStep, done: list[str], progress: Progress) -> None:
+        """Run a step's statements; `done` gathers them."""
+        if isinstance(step, Replay):
+            with self.explained(step):
+                lay_out(self.connection, step, progress)
+        for at, statement in enumerate(step.statements, start=1):
+            progress(f"{step.title}: statement {at} of {len(step.statements)}")
+            with self.explained(step, done):
+                self.connection.execute(statement.encode())
+            done.append(statement)
+        if isinstance(step, Replay):
+            remove(self.connection, step)
+
     @contextlib.contextmanager
-    def _explained(self, step: RunSql | None = None, done: Sequence[str] = ()) -> Iterator[None]:
+    def explained(self, step: SqlStep | None = None, done: Sequence[str] = ()) -> Iterator[None]:
         """What Postgres refuses becomes a `RefusedError` that names table and constraint."""
         import psycopg  # noqa: PLC0415
 
@@ -110,7 +121,7 @@ class Writing:
 
         for schema, table in sorted(set(relations)):
             statement = sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(schema, table))
-            with self._explained():
+            with self.explained():
                 try:
                     self.connection.execute(statement)
                 except psycopg.errors.LockNotAvailable:
@@ -132,23 +143,22 @@ class Writing:
         import psycopg  # noqa: PLC0415
 
         for probe in {(p.query, p.expected): p for p in probes}.values():
-            with self._explained():
+            with self.explained():
                 try:
                     found = answer(self.connection, probe.query)
                 except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
                     found = "gone"
             if found != probe.expected:
                 when = "since the plan was made" if moment == "before" else "in another way than planned"
-                raise RefusedError(
-                    f"{probe.what} has changed {when}", "Nothing was changed. Run the command again to plan anew."
-                )
+                said = probe.refusal or f"{probe.what} has changed {when}"
+                raise RefusedError(said, "Nothing was changed. Run the command again to plan anew.")
 
     def record(self, receipt: Receipt, home: str) -> None:
         """Write the receipt's row."""
         from psycopg import sql  # noqa: PLC0415
 
         table = sql.Identifier(home, RECEIPTS)
-        with self._explained():
+        with self.explained():
             self.connection.execute(
                 sql.SQL(
                     "CREATE TABLE IF NOT EXISTS {} (id text PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now(),"
@@ -166,14 +176,14 @@ class Writing:
 
         if home != HOME:
             return
-        with self._explained():
+        with self.explained():
             self.connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(home)))
 
     def commit(self) -> None:
         self.connection.commit()
 
 
-def _touched(steps: Sequence[RunSql]) -> Sequence[TouchedTable]:
+def _touched(steps: Sequence[SqlStep]) -> Sequence[TouchedTable]:
     """Every table once; what the first step to touch it says of it counts."""
     found: dict[tuple[str, str], TouchedTable] = {}
     for touched in (t for step in steps for t in step.touches):
