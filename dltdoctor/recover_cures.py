@@ -94,13 +94,15 @@ def _chain(snapshot: Snapshot, database: Database, entry: Entry) -> Chain:
 
 def _emptied(session: Session, case: Case, progress: Progress) -> Recovery:
     try:
-        step, history = refill_step(session, case.way_in, case.chains, progress)
+        step, history, lacking = refill_step(session, case.way_in, case.chains, progress)
     except NotRecoverableError as error:
         return refused(case, str(error))
     except DoctorError as error:
         return refused(case, told(error))
     step = msgspec.structs.replace(step, note=f"{step.note}{case.beware}")
-    return recovered(case, f"Fill {case.place} again from dlt's load packages", [(case.chains[0], step, history)])
+    return recovered(
+        case, f"Fill {case.place} again from dlt's load packages", [(case.chains[0], step, history)], lacking
+    )
 
 
 # ---------------------------------------------------------------------------------- lost loads

@@ -239,7 +239,11 @@ def test_a_table_of_two_pipelines_comes_back_with_what_both_brought(world: RealW
     clobbered(world, "upsert")
     whole = contents(world)
     world.execute("TRUNCATE shop.orders")
-    cured(patient_of(world), "DD302")
+    sick = patient_of(world)
+    (half,) = prepare(sick, unsafe=True, names=("scores",)).plan.cures
+    assert half.safety == "unsafe"
+    assert "no working dir of concepts was looked at" in half.cost
+    cured(sick, "DD302")
     assert contents(world) == whole
 
 

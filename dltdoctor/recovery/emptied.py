@@ -17,12 +17,12 @@ from dltdoctor.world.probes import final_probe, loads_probe
 
 def refill_step(
     session: Session, way_in: Credentials, chains: Sequence[Chain], progress: Progress
-) -> tuple[Replay, History]:
-    """The step that fills a table again, with what every pipeline has loaded into it.
+) -> tuple[Replay, History, tuple[str, ...]]:
+    """The step that fills a table again, with what every pipeline has loaded into it; and what lacks in that.
 
     Raises `NotRecoverableError` and `DoctorError`.
     """
-    history = joined([read_history(session, chain) for chain in chains])
+    history, lacking = _histories(session, chains)
     chain = chains[0]
     copies = replayed(chain, history)
     step = _step(session, chain, history, copies)
@@ -34,7 +34,21 @@ def refill_step(
     packages = count(len(history.arrived), "load package")
     names = listed(c.pipeline.name for c in chains)
     title = f"Insert {listed(rows)} of {chain.final}, as {packages} of {names} had left them"
-    return msgspec.structs.replace(step, title=title, after=found.after), history
+    return msgspec.structs.replace(step, title=title, after=found.after), history, lacking
+
+
+def _histories(session: Session, chains: Sequence[Chain]) -> tuple[History, tuple[str, ...]]:
+    """What all of them brought; the pipelines of which nothing is here make it doubtful."""
+    found: list[History] = []
+    reasons: list[str] = []
+    for chain in chains:
+        try:
+            found.append(read_history(session, chain))
+        except NotRecoverableError as error:
+            reasons.append(str(error))
+    if not found:
+        raise NotRecoverableError("; ".join(reasons))
+    return joined(found), tuple(f"{reason}: what it brought does not come back" for reason in reasons)
 
 
 def _step(session: Session, chain: Chain, history: History, copies: Copies) -> Replay:

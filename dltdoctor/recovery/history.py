@@ -165,6 +165,8 @@ def _nothing_here(session: Session, chain: Chain, mine: list[Package]) -> str:
         what = f"the {len(mine)} load packages of {chain.pipeline.name} here hold no files (delete_completed_jobs)"
     elif mine:
         what = f"none of the {len(mine)} load packages of {chain.pipeline.name} here brought rows to {chain.root}"
+    elif chain.pipeline.working_dir is None:
+        what = f"no working dir of {chain.pipeline.name} was looked at, which would hold its load packages"
     else:
         what = f"there is no load package of {chain.pipeline.name} on this machine"
     return f"{what}{_range(session, chain, None, None)}"

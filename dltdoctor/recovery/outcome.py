@@ -38,9 +38,11 @@ class Case(Value):
         return relation(*self.chains[0].place)
 
 
-def recovered(case: Case, message: str, steps: Sequence[tuple[Chain, Replay, History]]) -> Recovery:
+def recovered(
+    case: Case, message: str, steps: Sequence[tuple[Chain, Replay, History]], lacking: Sequence[str] = ()
+) -> Recovery:
     """The cure, and beside it what it cannot bring back."""
-    doubts = tuple(d for chain, _, history in steps for d in history.doubts(chain.root))
+    doubts = (*lacking, *(d for chain, _, history in steps for d in history.doubts(chain.root)))
     cure = Cure(
         code=case.finding.code,
         fingerprint=case.finding.fingerprint,
