@@ -105,9 +105,7 @@ def fix(  # noqa: PLR0913 - one parameter for each option
     if plan_out:
         treatment.write_plan(prepared.plan, plan_out)
     stop = dry_run or plan_out is not None
-    _carry_out(
-        prepared, format, keep_undo=not no_undo, rehearse=dry_run, stop=stop, yes=yes, show_values=show_values
-    )
+    _carry_out(prepared, format, keep_undo=not no_undo, rehearse=dry_run, stop=stop, yes=yes, show_values=show_values)
 
 
 def undo(

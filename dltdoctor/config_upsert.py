@@ -16,6 +16,8 @@ COST = (
     "and leaves a column as it is when a load does not bring it"
 )
 
+NESTED_COST = "; nested rows of keys that are there already lose their parent, whose _dlt_id upsert changes"
+
 
 def upsert(finding: Finding, draft: Draft) -> Change:
     """Every call that decides how the table is merged updates only the columns it brings."""
@@ -33,7 +35,8 @@ def upsert(finding: Finding, draft: Draft) -> Change:
         if not _is_upsert(draft, place):
             draft.exchange(*place, DISPOSITION, UPSERT)
     note = "Values that are NULL already do not come back with it: dltdoctor fix --recover fetches them from load packages."
-    return Change(pipelines=tuple(wanted), safety="unsafe", cost=COST, note=note)
+    cost = COST + (NESTED_COST if any(_has_nested(p, wanted[p.name]) for p in pipelines) else "")
+    return Change(pipelines=tuple(wanted), safety="unsafe", cost=cost, note=note)
 
 
 def _writers(finding: Finding, draft: Draft) -> list[Writer]:
@@ -82,6 +85,11 @@ def _runs(draft: Draft, pipeline: Pipeline, writer: Writer) -> list[Place]:
         program = draft.program(call.file)
         found += [(call.file, i) for i in program.ordinals(call) if program.spelled(i, DISPOSITION)]
     return found
+
+
+def _has_nested(pipeline: Pipeline, writer: Writer) -> bool:
+    schema = pipeline.schema(writer.route.schema)
+    return schema is not None and len(schema.chain(writer.table.name)) > 1
 
 
 def _is_only_table(pipeline: Pipeline, writer: Writer) -> bool:

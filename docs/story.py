@@ -36,20 +36,27 @@ def settled(text: str) -> str:
 
 def play() -> dict[str, str]:
     """The outputs by the name of their block in the README."""
+    stranded = _played(
+        "stranded", ["diagnose"], ["fix", "trust_scores", "--migrate", "--unsafe", "--yes"], ["undo", "--yes"]
+    )
+    recovered = _played("null-scores", ["fix", "--recover", "--yes"])
+    names = ("story-diagnose", "story-fix", "story-undo", "story-recover")
+    return {name: settled(output) for name, output in zip(names, (*stranded, *recovered), strict=True)}
+
+
+def _played(scenario: str, *commands: list[str]) -> list[str]:
+    """What the commands print, one after the other, in the world of a scenario."""
     with tempfile.TemporaryDirectory() as home:
-        diagnosis = _run(["demo", "stranded", "--keep"], home)
+        diagnosis = _run(["demo", scenario, "--keep"], home)
         kept = re.search(r"^project: +(?P<project>\S+)\npipelines: +(?P<pipelines>\S+)", diagnosis, re.MULTILINE)
         stop = diagnosis.strip().splitlines()[-1]
         try:
             if kept is None:
                 raise SystemExit(f"the demo said nothing of its project:\n{diagnosis}")
             there = {"cwd": kept["project"], "DLT_DATA_DIR": str(Path(kept["pipelines"]).parent)}
-            report = _run(["diagnose"], home, **there)
-            fix = _run(["fix", "trust_scores", "--migrate", "--unsafe", "--yes"], home, **there)
-            undo = _run(["undo", "--yes"], home, **there)
+            return [_run(command, home, **there) for command in commands]
         finally:
             subprocess.run(stop, shell=True, check=False)
-    return {"story-diagnose": settled(report), "story-fix": settled(fix), "story-undo": settled(undo)}
 
 
 def _run(arguments: list[str], home: str, *, cwd: str | None = None, **variables: str) -> str:

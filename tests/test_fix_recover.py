@@ -5,15 +5,17 @@ import shutil
 from pathlib import Path
 
 import msgspec
+import psycopg
 import pytest
 
 from dltdoctor import treatment
+from dltdoctor.demo.world import build_world
 from dltdoctor.errors import RefusedError
 from dltdoctor.receipt import Receipt
 from dltdoctor.treatment import Prepared, Wish
 from tests.captured import world as captured_world
 from tests.captured import worlds
-from tests.command_line import dltdoctor
+from tests.command_line import dltdoctor, shell
 from tests.older import interpreter
 from tests.real import RealWorld
 from tests.recovering import FIRST, SECOND, THIRD, contents, load, merge, orders, patient_of
@@ -188,6 +190,24 @@ def test_a_load_that_was_given_up_and_overtaken(
     assert patient_of(world).codes("error", "warning") == patient_of(twin).codes("error", "warning")
 
 
+@pytest.mark.fires("DD204")
+def test_what_a_later_load_has_deleted_stays_deleted(world: RealWorld, tmp_path: Path, database: str) -> None:
+    python = interpreter("1.28.1", tmp_path / "dlt-1.28.1")
+    hints = {"gone": {"data_type": "bool", "hard_delete": True}}
+    how = {"disposition": "merge", "key": "id", "columns": hints, "python": python}
+    late = [{**LATE[0], "gone": True}, {"id": 2, "at": 8, "amount": 0, "items": [], "gone": True}, LATE[1]]
+    load(world, EARLY, **how)
+    world.execute("REVOKE DELETE ON shop.orders FROM CURRENT_USER")
+    load(world, LOST, fails="permission denied for table orders", **how)
+    world.execute("GRANT DELETE ON shop.orders TO CURRENT_USER")
+    load(world, late, **how)
+    twin = RealWorld(tmp_path / "twin", database)
+    load(twin, EARLY, LOST, late, **how)
+    cured(patient_of(world), "DD204")
+    assert [row[0] for row in orders(world) if row[0] in (2, 4)] == []
+    assert orders(world) == orders(twin)
+
+
 LOST_LOADS = ["1.0.0", "1.5.0", "1.28.1", "1.29.1"]
 
 
@@ -216,6 +236,18 @@ def test_values_come_back_as_if_both_had_merged_by_upsert(world: RealWorld, tmp_
 
 
 @pytest.mark.fires("DD301")
+def test_what_was_never_loaded_is_not_said_to_be_lost(world: RealWorld) -> None:
+    """Only rows that were written after the other pipeline's first load can have lost a value."""
+    how = {"disposition": "merge", "key": "id"}
+    load(world, SCORES, pipeline="scores", **how)
+    load(world, [{"id": 9, "concept": "c9"}], pipeline="concepts", **how)
+    (found,) = [f for f in prepare(patient_of(world)).findings if f.code == "DD301"]
+    assert "1 row last written by concepts" in found.message
+    assert not [e for e in found.evidence if e.fact.startswith("6 rows")]
+    assert prepare(patient_of(world)).plan.is_empty
+
+
+@pytest.mark.fires("DD301")
 def test_nested_rows_hang_on_the_row_of_now(world: RealWorld) -> None:
     how = {"disposition": "merge", "key": "id"}
     load(world, FIRST, SECOND, **how)
@@ -235,6 +267,7 @@ def test_nested_rows_hang_on_the_row_of_now(world: RealWorld) -> None:
 
 
 @pytest.mark.fires("DD302")
+@pytest.mark.quiet("DD301")
 def test_a_table_of_two_pipelines_comes_back_with_what_both_brought(world: RealWorld) -> None:
     clobbered(world, "upsert")
     whole = contents(world)
@@ -461,3 +494,20 @@ def test_a_replace_that_was_given_up_leaves_what_the_one_before_had_brought(worl
     load(world, SECOND, disposition="replace", python=python)
     assert world.rows("shop.orders") == 2
     assert world.rows("shop.orders__items") == 3
+
+
+def test_the_demo_is_cured_with_the_command_that_it_prints(temporary: Path) -> None:
+    with build_world("null-scores") as demo, psycopg.connect(demo.dsn, autocommit=True) as connection:
+        scores = b"SELECT submission_id, trust_score FROM public.app_opportunities_trust"
+        before = dict(connection.execute(scores).fetchall())
+        assert (before["1a7k2p"], before["1b3m9x"]) == (None, 88.8)
+        places = f" --project {demo.project} --pipelines-dir {demo.pipelines_dir}"
+        looked = dltdoctor("diagnose", *places.split(), env={"COLUMNS": "200"})
+        (printed,) = {line.strip() for line in looked.stdout.splitlines() if "--recover" in line and "fix" in line}
+        done = shell(f"{printed} --yes --show-values", env={"COLUMNS": "200"})
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "submission_id 1a7k2p: trust_badge NULL → silver, trust_score NULL → 63.6" in done.stdout
+        assert "DD301 clobbered-columns is gone" in done.stdout
+        after = dict(connection.execute(scores).fetchall())
+        assert (after["1a7k2p"], after["1b3m9x"]) == (63.6, 88.8)
+        assert None not in after.values()

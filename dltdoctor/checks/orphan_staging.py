@@ -61,22 +61,20 @@ def orphan_staging(pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...], c
     for database in catalog.databases:
         ways = [r for r in routes if catalog.of_pipeline.get(r.pipeline) == database.target.key]
         used = {s for way in ways for s in (way.staging, way.staged_in, way.final, way.next_final) if s}
+        owners = tuple(s for s in database.schemas if database.is_dataset(s))
+        known = {s.name for owner in owners for s in database.stored_schemas.get(owner, ())} | {w.schema for w in ways}
         for name in database.schemas:
             if name in used:
                 yield from _left_tables(name, pipelines, ways, database)
-            elif _is_orphan(name, ways, database):
+            elif _is_orphan(name, owners, known, database):
                 yield from _left_schema(name, database)
 
 
-def _is_orphan(name: str, ways: list[Route], database: Database) -> bool:
+def _is_orphan(name: str, owners: tuple[str, ...], known: set[str], database: Database) -> bool:
     """A staging dataset of no dataset that is there, whose schemas no dataset stores."""
-    if not database.is_staging_shaped(name) or not database.schemas[name].usable:
-        return False
-    owners = [s for s in database.schemas if database.is_dataset(s)]
-    if any(name.startswith(owner) for owner in owners):
+    if not database.is_staging_shaped(name) or not database.schemas[name].usable or name.startswith(owners):
         return False
     stored = {s.name for s in database.stored_schemas.get(name, ())}
-    known = {s.name for owner in owners for s in database.stored_schemas.get(owner, ())} | {w.schema for w in ways}
     return bool(stored) and not stored & known
 
 
@@ -100,12 +98,30 @@ def _left_tables(name: str, pipelines: tuple[Pipeline, ...], ways: list[Route], 
     users = [w for w in ways if name in (w.staging, w.staged_in)]
     if not users or not database.is_staging_shaped(name):
         return
-    schemas = list(_schemas(pipelines, users, database))
+    own = [s for p in pipelines if any(w.pipeline == p.name for w in users) for s in _schemas(p)]
+    left = _not_in(own, name, database)
+    if not left:
+        return
+    # Costly where there are many datasets, and seldom needed: any of them may have staged here.
+    everybody = [*own, *(s for d, stored in database.stored_schemas.items() if database.is_dataset(d) for s in stored)]
     stored = {s.name for s in database.stored_schemas.get(name, ())}
-    if not stored or not stored <= {s.name for s in schemas if s.tables}:
+    if not stored or not stored <= {s.name for s in everybody if s.tables}:
         return  # somebody stages here whose tables nobody can tell
+    left = _not_in(everybody, name, database)
+    if left:
+        yield _left(name, users[0], left, database)
+
+
+def _schemas(pipeline: Pipeline) -> Iterator[Schema]:
+    """Every schema of the pipeline, and of its packages."""
+    yield from pipeline.schemas
+    yield from (p.schema for p in pipeline.packages if p.schema)
+
+
+def _not_in(schemas: Iterable[Schema], name: str, database: Database) -> list[Table]:
+    """Tables of a staging dataset that dlt made and that none of the schemas knows."""
     known = {table for schema in schemas for table in schema.tables}
-    left = [
+    return [
         t
         for t in database.tables_in(name)
         if t.kind in KEEPS_ROWS
@@ -113,20 +129,6 @@ def _left_tables(name: str, pipelines: tuple[Pipeline, ...], ways: list[Route], 
         and not t.name.startswith("_dlt_")
         and any(t.has(mark) for mark in _ROW_MARKS)
     ]
-    if left:
-        yield _left(name, users[0], left, database)
-
-
-def _schemas(pipelines: tuple[Pipeline, ...], users: list[Route], database: Database) -> Iterator[Schema]:
-    """Every schema that may stage there: of the pipelines, their packages, and all that the datasets store."""
-    names = {w.pipeline for w in users}
-    for pipeline in pipelines:
-        if pipeline.name in names:
-            yield from pipeline.schemas
-            yield from (p.schema for p in pipeline.packages if p.schema)
-    for dataset, stored in database.stored_schemas.items():
-        if database.is_dataset(dataset):
-            yield from stored
 
 
 def _left(name: str, way: Route, left: list[Table], database: Database) -> Note:

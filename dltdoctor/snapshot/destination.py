@@ -1,5 +1,6 @@
 """What the destination says: catalog, loads, states, staged rows."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
@@ -157,7 +158,7 @@ class Activity(Value):
     sessions_by_role: Mapping[str, int] = {}
 
 
-class Database(Value):
+class Database(Value, dict=True):
     """Everything that was read from one database, at one moment (`read_at`, server clock).
 
     `ended_loads` are the `_dlt_loads` rows of the loads that are known to be over. `unread` are relations,
@@ -192,7 +193,14 @@ class Database(Value):
         return self.tables.get((schema, name))
 
     def tables_in(self, schema: str) -> Iterator[Table]:
-        return (t for t in self.tables.values() if t.schema == schema)
+        return iter(self._by_schema.get(schema, ()))
+
+    @functools.cached_property
+    def _by_schema(self) -> Mapping[str, list[Table]]:
+        found: dict[str, list[Table]] = {}
+        for table in self.tables.values():
+            found.setdefault(table.schema, []).append(table)
+        return found
 
     def is_dataset(self, schema: str) -> bool:
         """True for a final dataset: dlt keeps `_dlt_loads` only there."""
