@@ -9,20 +9,20 @@ from pathlib import Path
 import msgspec
 
 from dltdoctor import __version__, repair
+from dltdoctor.cures.wipe import Shed, archived, facts_of, looked_for_doubled, recorded_loads
+from dltdoctor.deduced.restore_objections import Objection
 from dltdoctor.doctor import did_you_mean
 from dltdoctor.errors import DoctorError, RefusedError, UsageError
 from dltdoctor.ledger import Ledger, draw_up
 from dltdoctor.plan import Cure, Plan
-from dltdoctor.purge import Purge, judge, prunable
-from dltdoctor.purge_hopes import Hope, hopes
-from dltdoctor.purge_objections import BLIND
+from dltdoctor.purge.hopes import Hope, hopes
+from dltdoctor.purge.judgement import Purge, judge, prunable
+from dltdoctor.purge.objections import BLIND
 from dltdoctor.receipt import Receipt
-from dltdoctor.restore_objections import Objection
 from dltdoctor.situation import Situation
 from dltdoctor.snapshot import Pipeline, Snapshot, Value
 from dltdoctor.steps.step import ArchiveDirectory
 from dltdoctor.treatment import bench, receipts
-from dltdoctor.wipe_cures import Shed, archived, facts_of, looked_for_doubled, recorded_loads
 from dltdoctor.words import count, listed
 from dltdoctor.world.directory_steps import tidy
 from dltdoctor.world.room import megabytes

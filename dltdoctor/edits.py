@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dltdoctor import config_cures
+from dltdoctor.cures import config
 from dltdoctor.finding import Finding
 from dltdoctor.location import Edit
 from dltdoctor.snapshot import Snapshot
@@ -17,9 +17,9 @@ def edits_of(
     findings: Sequence[Finding], snapshot: Snapshot, request: Request, project: Path, files: ProjectFiles
 ) -> Mapping[str, tuple[Edit, ...]]:
     """The edits of every finding that a safe rewrite cures, by fingerprint; dlt itself agrees with them."""
-    if not any(finding.code in config_cures.REWRITES for finding in findings):
+    if not any(finding.code in config.REWRITES for finding in findings):
         return {}
-    cures, _ = config_cures.plan(findings, snapshot, request)
+    cures, _ = config.plan(findings, snapshot, request)
     found: dict[str, tuple[Edit, ...]] = {}
     for cure in cures:
         steps = [s for s in cure.steps if isinstance(s, WriteFile) and s.content is not None]

@@ -7,16 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from dltdoctor import (
-    __version__,
-    config_cures,
-    migrate_cures,
-    recover_cures,
-    resume_cures,
-    row_cures,
-    structure_cures,
-    wipe_cures,
-)
+from dltdoctor import __version__
+from dltdoctor.cures import config, migrate, recover, resume, rows, structure, wipe
+from dltdoctor.cures.recovery.clobbered import Sample
+from dltdoctor.cures.recovery.outcome import Recovery
 from dltdoctor.doctor import chosen
 from dltdoctor.errors import CouldNotLookError, RefusedError, UsageError
 from dltdoctor.examine import examine
@@ -24,8 +18,6 @@ from dltdoctor.finding import Finding, Severity
 from dltdoctor.ledger import Ledger, LedgerRow, draw_up
 from dltdoctor.plan import Cure, HeldBack, Plan
 from dltdoctor.receipt import Receipt
-from dltdoctor.recovery.clobbered import Sample
-from dltdoctor.recovery.outcome import Recovery
 from dltdoctor.repair import Workshop
 from dltdoctor.situation import Situation
 from dltdoctor.snapshot import Snapshot, Value
@@ -94,13 +86,13 @@ def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
         cures, held = _cures(wish, findings, ledger, snapshot, survey, request)
         recovery = Recovery()
         if wish.is_open or wish.recover:
-            now, _ = structure_cures.later(findings, cures, snapshot)
-            recovery = recover_cures.plan(now, ledger, snapshot, survey.ways_in, progress)
+            now, _ = structure.later(findings, cures, snapshot)
+            recovery = recover.plan(now, ledger, snapshot, survey.ways_in, progress)
     cures += recovery.cures
     held += recovery.held
     if wish.is_open:
-        shed = wipe_cures.Shed(request=request, survey=survey, archives=receipts(request).archives)
-        wipes, refused = wipe_cures.plan(findings, snapshot, ledger, shed, progress)
+        shed = wipe.Shed(request=request, survey=survey, archives=receipts(request).archives)
+        wipes, refused = wipe.plan(findings, snapshot, ledger, shed, progress)
         cures += wipes
         held += refused
     admitted = [c for c in cures if c.safety == "safe" or (c.safety == "unsafe" and wish.unsafe)]
@@ -157,35 +149,35 @@ def _cures(
     cures: list[Cure] = []
     held: list[HeldBack] = []
     if wish.is_open:
-        made, refused = structure_cures.plan(findings, ledger, snapshot, survey.ways_in)
+        made, refused = structure.plan(findings, ledger, snapshot, survey.ways_in)
         cures += made
         held += refused
-    now, waiting = structure_cures.later(findings, cures, snapshot)
+    now, waiting = structure.later(findings, cures, snapshot)
     held += waiting
     if wish.is_open or wish.migrate:
-        made, refused = migrate_cures.plan(
+        made, refused = migrate.plan(
             now, ledger, snapshot, survey.ways_in, also_resumable=wish.migrate and not wish.resume
         )
         cures += made
         held += refused
     if wish.is_open or wish.config:
-        settling = {c.pipeline for c in cures if c.pipeline and c.code not in structure_cures.CODES}
+        settling = {c.pipeline for c in cures if c.pipeline and c.code not in structure.CODES}
         asked = tuple(f for f in findings if wish.codes or f.severity is not Severity.INFO)  # a matter of taste
-        made, refused = config_cures.plan(asked, survey.snapshot, request, unsafe=wish.unsafe, settling=settling)
+        made, refused = config.plan(asked, survey.snapshot, request, unsafe=wish.unsafe, settling=settling)
         cures += made
         held += refused
     if wish.is_open or wish.resume:
-        around = resume_cures.Surroundings(
+        around = resume.Surroundings(
             ways_in=survey.ways_in,
             project=project_of(request),
             environ=request.environ,
             follows_last_run=request.project is None,
         )
-        made, refused = resume_cures.plan(now, survey.snapshot, ledger, around)
+        made, refused = resume.plan(now, survey.snapshot, ledger, around)
         cures += made
         held += refused
     if wish.is_open:
-        made, refused = row_cures.plan(now, snapshot, survey.ways_in)
+        made, refused = rows.plan(now, snapshot, survey.ways_in)
         cures += made
         held += refused
     return cures, held

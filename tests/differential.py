@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from dltdoctor.migrate_cures import DELETED
+from dltdoctor.cures.migrate import DELETED
 from tests.repairing import Patient
 
 Kind = Literal[

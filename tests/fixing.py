@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from dltdoctor import config_cures
 from dltdoctor.checks import CHECKS
+from dltdoctor.cures import config
 from dltdoctor.examine import examine
 from dltdoctor.finding import Finding
 from dltdoctor.ledger import draw_up
@@ -23,7 +23,7 @@ def examined(project: Path, **changes) -> tuple[Request, Snapshot, tuple[Finding
 
 def planned(project: Path, *, unsafe: bool = False, **changes) -> tuple[list[Cure], list[HeldBack]]:
     asked, snapshot, findings = examined(project, **changes)
-    return config_cures.plan(findings, snapshot, asked, unsafe=unsafe)
+    return config.plan(findings, snapshot, asked, unsafe=unsafe)
 
 
 def apply(cures: list[Cure]) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from dltdoctor import cleaning, repair
 from dltdoctor.cleaning import Outcome, Prepared, Wish
-from dltdoctor.purge import Purge
+from dltdoctor.purge.judgement import Purge
 from dltdoctor.receipt import Receipt
 from dltdoctor.treatment import bench, receipts
 from tests.examining import request

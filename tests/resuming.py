@@ -8,11 +8,12 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from dltdoctor import doctor, resume_cures
+from dltdoctor import doctor
+from dltdoctor.cures import resume
+from dltdoctor.cures.resume import Surroundings
 from dltdoctor.finding import Finding
 from dltdoctor.ledger import draw_up
 from dltdoctor.plan import Cure, HeldBack
-from dltdoctor.resume_cures import Surroundings
 from dltdoctor.steps.step import FinishLoad, Rename, Step, WriteFile
 from dltdoctor.world.finish_load import Finished, credentials_environ, finish
 from dltdoctor.world.survey import Survey, take
@@ -44,7 +45,7 @@ class Case(msgspec.Struct, frozen=True):
         survey = self.survey()
         around = Surroundings(ways_in=survey.ways_in, project=self.project, environ={})
         found = self.findings() if findings is None else findings
-        return resume_cures.plan(found, survey.snapshot, draw_up(survey.snapshot), around)
+        return resume.plan(found, survey.snapshot, draw_up(survey.snapshot), around)
 
     def resume(self, cure: Cure, lines: list[str] | None = None) -> Finished:
         """Carry out a cure; what dlt says on the way is added to `lines`."""

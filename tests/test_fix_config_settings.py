@@ -118,7 +118,7 @@ def test_a_plain_fix_leaves_matters_of_taste_alone(project: Path, monkeypatch) -
         seen.append({f.severity for f in findings})
         return [], []
 
-    monkeypatch.setattr(treatment.config_cures, "plan", noted)
+    monkeypatch.setattr(treatment.config, "plan", noted)
     dated = PLAIN.replace('"shop_data"', '"shop_data", dev_mode=True')
     write(project, load=dated, config=f"[pipelines]\n{RESTORE} = false\n")
     asked = request(project, project / "no-pipelines", offline=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dltdoctor import config_cures, sketch
+from dltdoctor import sketch
 from dltdoctor.checks import BY_CODE
+from dltdoctor.cures import config
 from dltdoctor.examine import examine
 from dltdoctor.ledger import draw_up
 from dltdoctor.plan import Cure, HeldBack
@@ -38,7 +39,7 @@ def plan(project: Path, world: Snapshot, code: str, **changes) -> tuple[list[Cur
     snapshot = msgspec.structs.replace(world, source=read_source(project)[0])
     findings, _ = examine((BY_CODE[code],), snapshot, draw_up(snapshot))
     assert findings
-    return config_cures.plan(findings, snapshot, request(project), **changes)
+    return config.plan(findings, snapshot, request(project), **changes)
 
 
 def contents(cures: list[Cure]) -> dict[str, str]:
@@ -88,10 +89,10 @@ def test_staged_rows_are_moved_before_the_layout_changes(project: Path) -> None:
     snapshot = msgspec.structs.replace(world, source=read_source(project)[0])
     (finding,), _ = examine((BY_CODE["DD104"],), snapshot, draw_up(snapshot))
     stranded = msgspec.structs.replace(finding, code="DD201", fingerprint="other")
-    cures, (held,) = config_cures.plan([finding, stranded], snapshot, request(project))
+    cures, (held,) = config.plan([finding, stranded], snapshot, request(project))
     assert not cures
     assert held.command == "dltdoctor fix prod"
-    cures, held = config_cures.plan([finding, stranded], snapshot, request(project), settling={"prod"})
+    cures, held = config.plan([finding, stranded], snapshot, request(project), settling={"prod"})
     assert len(cures) == 1
     assert not held
 

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from dltdoctor.pg_types import trouble
+from dltdoctor.deduced.pg_types import trouble
 
 TIME = "timestamp with time zone"
 PLAIN = "timestamp without time zone"

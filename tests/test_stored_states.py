@@ -7,11 +7,11 @@ import pytest
 
 from dltdoctor import sketch
 from dltdoctor.checks.lost_load import MOST, lost_load
+from dltdoctor.deduced.stored_states import overtaken
 from dltdoctor.examine import run
 from dltdoctor.ledger import draw_up
-from dltdoctor.sketch_states import stored_state
+from dltdoctor.sketch.states import stored_state
 from dltdoctor.snapshot import Pipeline, Route, StateRow
-from dltdoctor.stored_states import overtaken
 from dltdoctor.world.postgres.around import read_around
 from dltdoctor.world.postgres.catalog import read_catalog
 from dltdoctor.world.state import read_state

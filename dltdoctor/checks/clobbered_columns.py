@@ -17,12 +17,12 @@ from collections.abc import Iterable
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
+from dltdoctor.deduced.kept_packages import holding, tell_all
+from dltdoctor.deduced.writers import Writer, shared_tables
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.kept_packages import holding, tell_all
 from dltdoctor.remedies import recover
 from dltdoctor.snapshot import Catalog, NullCount, Package, Pipeline, Route, Snapshot
 from dltdoctor.words import columns, count, listed, relation
-from dltdoctor.writers import Writer, shared_tables
 
 UPSERT = 'write_disposition={"disposition": "merge", "strategy": "upsert"}'
 

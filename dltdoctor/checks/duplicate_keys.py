@@ -15,13 +15,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from dltdoctor import sketch
-from dltdoctor.chains import ROW_KEY
 from dltdoctor.check import DLT_DOCS, Note, check
-from dltdoctor.duplicates import LOAD_ID, deletion, listing, retirement
+from dltdoctor.deduced.chains import ROW_KEY
+from dltdoctor.deduced.duplicates import LOAD_ID, deletion, listing, retirement
+from dltdoctor.deduced.writers import writers_of
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.snapshot import Catalog, Database, Looks, Pipeline, RepeatedKey, Route, Snapshot
 from dltdoctor.words import columns, command, count, relation
-from dltdoctor.writers import writers_of
 
 
 def _doubled(**changes: Any) -> Snapshot:

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.deduced.kept_packages import holding, tell_all
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.kept_packages import holding, tell_all
 from dltdoctor.ledger import Entry, Ledger
 from dltdoctor.remedies import recover, resume
 from dltdoctor.snapshot import Catalog, Job, Package, Pipeline, Snapshot

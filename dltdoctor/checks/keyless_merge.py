@@ -16,7 +16,7 @@ from typing import Any
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
-from dltdoctor.declared import by_name, folded, resources_of, stored_tables
+from dltdoctor.deduced.declared import by_name, folded, resources_of, stored_tables
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.snapshot import Pipeline, Resource, Route, SchemaColumn, SchemaTable, Snapshot, Source
 from dltdoctor.words import relation

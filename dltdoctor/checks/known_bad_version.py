@@ -19,9 +19,9 @@ import msgspec
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.deduced.versions import release
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.snapshot import Call, Config, Pipeline, Route, Snapshot, Source
-from dltdoctor.versions import release
 from dltdoctor.words import command, count, listed
 
 # Measured: 0.4.12 ignores the layout, 0.5.4 to 1.16.0 empty the table, 1.17.0 refuses.

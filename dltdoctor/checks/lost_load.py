@@ -17,12 +17,13 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from dltdoctor import sketch, sketch_states
+from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.deduced.stored_states import Gap, Overtaken, histories, is_purged, overtaken, rows_around, tables_of
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.remedies import recover
+from dltdoctor.sketch import states
 from dltdoctor.snapshot import Catalog, Cursor, Database, Package, Pipeline, Route, RowsAround, Snapshot, StateRow
-from dltdoctor.stored_states import Gap, Overtaken, histories, is_purged, overtaken, rows_around, tables_of
 from dltdoctor.verdict import is_young
 from dltdoctor.words import count, listed, literal, moment, relation
 
@@ -31,43 +32,43 @@ LOST, LATER = "1700000150.0", sketch.LATEST
 
 
 def _aborted() -> Snapshot:
-    return _shop(sketch_states.history((LOST, 2, "6", None)))
+    return _shop(states.history((LOST, 2, "6", None)))
 
 
 def _no_package() -> Snapshot:
-    return sketch.world(on=_shop_database(sketch_states.history((LOST, 2, "6", None))))
+    return sketch.world(on=_shop_database(states.history((LOST, 2, "6", None))))
 
 
 def _committed_since() -> Snapshot:
-    return _shop(sketch_states.history((LOST, 2, "6", 0)))
+    return _shop(states.history((LOST, 2, "6", 0)))
 
 
 def _read_again() -> Snapshot:
-    return _shop(sketch_states.history((LOST, 2, "6", None), after=(LATER, 2, "9", 0)))
+    return _shop(states.history((LOST, 2, "6", None), after=(LATER, 2, "9", 0)))
 
 
 def _nothing_later() -> Snapshot:
-    return _shop(sketch_states.history((LOST, 2, "6", None))[1:])
+    return _shop(states.history((LOST, 2, "6", None))[1:])
 
 
 def _begun_anew() -> Snapshot:
-    return _shop(sketch_states.history((LOST, 2, "6", None), after=(LATER, 3, "5", 0)))
+    return _shop(states.history((LOST, 2, "6", None), after=(LATER, 3, "5", 0)))
 
 
 def _cursor_forgotten() -> Snapshot:
-    return _shop(sketch_states.history((LOST, 2, "6", None), after=(LATER, 3, None, 0)))
+    return _shop(states.history((LOST, 2, "6", None), after=(LATER, 3, None, 0)))
 
 
 def _no_cursor_moved() -> Snapshot:
-    return _shop(sketch_states.history((LOST, 2, "3", None)))
+    return _shop(states.history((LOST, 2, "3", None)))
 
 
 def _arrived() -> Snapshot:
-    return _shop(sketch_states.history((LOST, 2, "6", None)), rows=3)
+    return _shop(states.history((LOST, 2, "6", None)), rows=3)
 
 
 def _table_made_anew() -> Snapshot:
-    return _shop(sketch_states.history((LOST, 2, "6", None)), older=0)
+    return _shop(states.history((LOST, 2, "6", None)), older=0)
 
 
 def _ledger_purged() -> Snapshot:
@@ -78,16 +79,16 @@ def _ledger_purged() -> Snapshot:
 
 
 def _pending() -> Snapshot:
-    return _shop(sketch_states.history((LOST, 2, "6", None)), stage="normalized")
+    return _shop(states.history((LOST, 2, "6", None)), stage="normalized")
 
 
-def _shop(states: sketch_states.States, *, rows: int = 0, older: int = 3, stage: str = "aborted") -> Snapshot:
+def _shop(states: states.States, *, rows: int = 0, older: int = 3, stage: str = "aborted") -> Snapshot:
     job = sketch.job(status="completed" if rows else "failed")
     local = sketch.pipeline(version=3, packages=[sketch.package(LOST, stage, job)])
     return sketch.world(local, on=_shop_database(states, rows=rows, older=older))
 
 
-def _shop_database(states: sketch_states.States, *, rows: int = 0, older: int = 3) -> Database:
+def _shop_database(states: states.States, *, rows: int = 0, older: int = 3) -> Database:
     around = RowsAround(dataset="shop", table="orders", load_id=LOST, rows=rows, older=older)
     return sketch.database(states=states, around=(around,))
 

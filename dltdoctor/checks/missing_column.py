@@ -13,11 +13,11 @@ is gone. A NOT NULL column cannot be added to a table with rows. Undo drops it w
 from collections.abc import Iterable
 
 from dltdoctor import sketch
-from dltdoctor.applied import Applied, applied_schemas, held, lacking, without_root_key
 from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.deduced.applied import Applied, applied_schemas, held, lacking, without_root_key
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.ledger import Ledger
-from dltdoctor.sketch_tables import created, relation_with
+from dltdoctor.sketch.tables import created, relation_with
 from dltdoctor.snapshot import Catalog, Pipeline, Route, SchemaColumn, SchemaTable, Snapshot, Source
 from dltdoctor.words import columns, command, identifier, listed, relation
 

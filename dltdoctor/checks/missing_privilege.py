@@ -20,8 +20,8 @@ import msgspec
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.deduced.needs import DROP, Need, needs_of
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.needs import DROP, Need, needs_of
 from dltdoctor.snapshot import Catalog, Config, Database, Lacking, Pipeline, Route, Snapshot
 from dltdoctor.snapshot.privileges import OWNERSHIP
 from dltdoctor.words import identifier, listed, relation

@@ -14,10 +14,10 @@ column again, until another load is recorded.
 from collections.abc import Iterable
 
 from dltdoctor import sketch
-from dltdoctor.applied import without_root_key
 from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.deduced.applied import without_root_key
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.sketch_tables import created
+from dltdoctor.sketch.tables import created
 from dltdoctor.snapshot import Catalog, Database, Pipeline, Route, SchemaColumn, SchemaTable, Snapshot
 from dltdoctor.words import command, count, relation
 

@@ -15,10 +15,10 @@ notes that all is there, and fails at the tables of the load after that.
 from collections.abc import Iterable
 
 from dltdoctor import sketch
-from dltdoctor.applied import Applied, applied_schemas, held
 from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.deduced.applied import Applied, applied_schemas, held
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.sketch_tables import created
+from dltdoctor.sketch.tables import created
 from dltdoctor.snapshot import Catalog, Pipeline, Route, SchemaTable, Snapshot, Source
 from dltdoctor.words import command, relation
 

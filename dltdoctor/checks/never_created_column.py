@@ -11,10 +11,10 @@ the whole table for broken.
 from collections.abc import Iterable
 
 from dltdoctor import sketch
-from dltdoctor.applied import column_of, held, is_created
 from dltdoctor.check import DLT_DOCS, Note, check
+from dltdoctor.deduced.applied import column_of, held, is_created
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.sketch_tables import created, relation_with
+from dltdoctor.sketch.tables import created, relation_with
 from dltdoctor.snapshot import Catalog, Pipeline, Route, Schema, SchemaColumn, SchemaTable, Snapshot
 from dltdoctor.words import count, listed
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
-from dltdoctor.declared import stored_tables
+from dltdoctor.deduced.declared import stored_tables
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.snapshot import Config, Pipeline, Route, SchemaTable, Snapshot
 from dltdoctor.words import command, listed

@@ -15,6 +15,7 @@ from typing import Any
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
+from dltdoctor.deduced.writers import Writer, writers_of
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.snapshot import (
     Activity,
@@ -28,7 +29,6 @@ from dltdoctor.snapshot import (
     Snapshot,
 )
 from dltdoctor.words import command, count, identifier, relation
-from dltdoctor.writers import Writer, writers_of
 
 
 def _tables(disposition: str = "merge") -> tuple[SchemaTable, ...]:

@@ -12,10 +12,10 @@ for a merge confuse whoever looks for missing ones.
 from collections.abc import Iterable, Iterator
 
 from dltdoctor import sketch
-from dltdoctor.applied import KEEPS_ROWS
 from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.deduced.applied import KEEPS_ROWS
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.sketch_tables import created, relation_with
+from dltdoctor.sketch.tables import created, relation_with
 from dltdoctor.snapshot import Catalog, Database, Pipeline, Route, Schema, Snapshot, Table
 from dltdoctor.words import count, identifier, listed, relation
 

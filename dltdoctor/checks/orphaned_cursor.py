@@ -17,12 +17,24 @@ from typing import Any
 
 import msgspec
 
-from dltdoctor import sketch, sketch_states
-from dltdoctor.ahead import remedy
+from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
+from dltdoctor.deduced.ahead import remedy
+from dltdoctor.deduced.restore import Restoration, foresee
+from dltdoctor.deduced.stored_states import (
+    Gap,
+    histories,
+    is_less,
+    is_purged,
+    moved,
+    rows_around,
+    tables_of,
+    unrecorded,
+)
+from dltdoctor.deduced.strangers import has_loaded, knows
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.ledger import Ledger
-from dltdoctor.purge_restore import Restoration, foresee
+from dltdoctor.sketch import states
 from dltdoctor.snapshot import (
     Catalog,
     Config,
@@ -37,13 +49,11 @@ from dltdoctor.snapshot import (
     StateRow,
     UnlistedRows,
 )
-from dltdoctor.stored_states import Gap, histories, is_less, is_purged, moved, rows_around, tables_of, unrecorded
-from dltdoctor.strangers import has_loaded, knows
 from dltdoctor.words import relation
 
 _WAITING = ("stranded", "resumable", "false-commit", "in-flight")
-COMMITTED = sketch_states.stored_state(sketch.LOADED, 1, "3", 0)
-ORPHAN = sketch_states.stored_state(sketch.LATEST, 2, "6", None)
+COMMITTED = states.stored_state(sketch.LOADED, 1, "3", 0)
+ORPHAN = states.stored_state(sketch.LATEST, 2, "6", None)
 
 
 def _packages_removed() -> Snapshot:
@@ -73,11 +83,11 @@ def _pending() -> Snapshot:
 
 
 def _committed() -> Snapshot:
-    return _shop(sketch_states.stored_state(sketch.LATEST, 2, "6", 0), COMMITTED)
+    return _shop(states.stored_state(sketch.LATEST, 2, "6", 0), COMMITTED)
 
 
 def _remote_is_newer() -> Snapshot:
-    return _shop(sketch_states.stored_state(sketch.LATEST, 3, "9", 0), COMMITTED)
+    return _shop(states.stored_state(sketch.LATEST, 3, "9", 0), COMMITTED)
 
 
 def _rewound() -> Snapshot:
@@ -102,7 +112,7 @@ def _never_restored() -> Snapshot:
 
 
 def _status_bumped() -> Snapshot:
-    return _shop(sketch_states.stored_state(sketch.LATEST, 2, "6", 1), COMMITTED)
+    return _shop(states.stored_state(sketch.LATEST, 2, "6", 1), COMMITTED)
 
 
 def _arrived() -> Snapshot:

@@ -16,10 +16,10 @@ from typing import Any
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
-from dltdoctor.declared import Stored, by_name, folded, resources_of, stored_tables
+from dltdoctor.deduced.declared import Stored, by_name, folded, resources_of, stored_tables
+from dltdoctor.deduced.versions import release
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.snapshot import Pipeline, Resource, Route, SchemaColumn, Snapshot, Source
-from dltdoctor.versions import release
 from dltdoctor.words import command, listed, relation
 
 # Measured: 0.4.12, 0.5.4 and 1.0.0 retire whatever the merge key is, 1.5.0 and newer heed it.

@@ -15,11 +15,11 @@ from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.checks.in_flight_load import running
 from dltdoctor.checks.resumable_load import half_way
+from dltdoctor.deduced.wedges import wedged_loads
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.ledger import Ledger
 from dltdoctor.remedies import resume
 from dltdoctor.snapshot import Activity, Catalog, Package, Pipeline, Route, Snapshot
-from dltdoctor.wedges import wedged_loads
 from dltdoctor.words import count, listed, moment
 
 

@@ -13,13 +13,13 @@ rows are staged again from the package's own files first; a plain resume would m
 from collections.abc import Iterable
 
 from dltdoctor import sketch
-from dltdoctor.applied import has_unquotable_temp_table
 from dltdoctor.check import DLT_DOCS, Note, check
+from dltdoctor.deduced.applied import has_unquotable_temp_table
+from dltdoctor.deduced.wedges import wedged_loads
 from dltdoctor.finding import Evidence, Severity
 from dltdoctor.ledger import Entry, Ledger
 from dltdoctor.remedies import migrate, resume
 from dltdoctor.snapshot import Catalog, Package, Pipeline, Route, Snapshot
-from dltdoctor.wedges import wedged_loads
 from dltdoctor.words import count, listed, moment, relation
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
-from dltdoctor.declared import folded
+from dltdoctor.deduced.declared import folded
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.snapshot import Pipeline, Resource, Route, Schema, Snapshot, Source
 from dltdoctor.words import listed

@@ -16,10 +16,10 @@ import msgspec
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
+from dltdoctor.deduced.writers import Writer
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.snapshot import Catalog, Database, LoadSummary, Pipeline, Route, Snapshot
 from dltdoctor.words import count, listed, relation
-from dltdoctor.writers import Writer
 
 A_DAY = 86_400.0
 A_MONTH, A_WEEK = 35 * A_DAY, 7 * A_DAY

@@ -15,9 +15,10 @@ source that merges, or that is cheap to load again.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from dltdoctor import sketch, sketch_states
+from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.sketch import states
 from dltdoctor.snapshot import Catalog, Database, Pipeline, Route, Schema, Snapshot, Table
 from dltdoctor.words import listed, relation
 
@@ -25,40 +26,38 @@ _MARKS = ("_dlt_id", "_dlt_load_id")
 
 
 def _forgotten_table() -> Snapshot:
-    stored = sketch_states.schema("gh", sketch.table("prs", "title"))
-    return sketch_states.sharing(
+    stored = states.schema("gh", sketch.table("prs", "title"))
+    return states.sharing(
         "gh", stored, {"issues": sketch.table("issues", "title"), "prs": sketch.table("prs", "title")}
     )
 
 
 def _forgotten_column() -> Snapshot:
-    stored = sketch_states.schema("gh", sketch.table("issues"))
-    return sketch_states.sharing(
-        "gh", stored, {"issues": sketch.table("issues", "title"), "prs": sketch.table("issues")}
-    )
+    stored = states.schema("gh", sketch.table("issues"))
+    return states.sharing("gh", stored, {"issues": sketch.table("issues", "title"), "prs": sketch.table("issues")})
 
 
 def _seen_from_the_database() -> Snapshot:
-    stored = sketch_states.schema("gh", sketch.table("prs", "title"))
+    stored = states.schema("gh", sketch.table("prs", "title"))
     tables = {"prs": sketch.table("prs", "title"), "issues": sketch.table("prs", "title")}
-    return sketch_states.sharing("gh", stored, tables, also=("issues",))
+    return states.sharing("gh", stored, tables, also=("issues",))
 
 
 def _the_very_same() -> Snapshot:
-    stored = sketch_states.schema("gh", sketch.table("issues", "title"))
+    stored = states.schema("gh", sketch.table("issues", "title"))
     same = sketch.table("issues", "title")
-    return sketch_states.sharing("gh", stored, {"issues": same, "again": same})
+    return states.sharing("gh", stored, {"issues": same, "again": same})
 
 
 def _newest_knows_all() -> Snapshot:
-    stored = sketch_states.schema("gh", sketch.table("issues", "title"), sketch.table("prs"))
-    return sketch_states.sharing("gh", stored, {"issues": sketch.table("issues"), "prs": sketch.table("prs")})
+    stored = states.schema("gh", sketch.table("issues", "title"), sketch.table("prs"))
+    return states.sharing("gh", stored, {"issues": sketch.table("issues"), "prs": sketch.table("prs")})
 
 
 def _copied_by_a_person() -> Snapshot:
-    stored = sketch_states.schema("gh", sketch.table("issues", "title"))
+    stored = states.schema("gh", sketch.table("issues", "title"))
     same = sketch.table("issues", "title")
-    return sketch_states.sharing("gh", stored, {"issues": same, "again": same}, copied=("issues_of_may",))
+    return states.sharing("gh", stored, {"issues": same, "again": same}, copied=("issues_of_may",))
 
 
 def _names_of_their_own() -> Snapshot:

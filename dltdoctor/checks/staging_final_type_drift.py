@@ -13,13 +13,13 @@ refuses and changes nothing.
 from collections.abc import Iterable
 
 from dltdoctor import sketch
-from dltdoctor.applied import column_of, held, is_created
 from dltdoctor.check import DLT_DOCS, Note, check
+from dltdoctor.deduced.applied import column_of, held, is_created
+from dltdoctor.deduced.pg_types import trouble
+from dltdoctor.deduced.unfinished import is_staged
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.pg_types import trouble
-from dltdoctor.sketch_tables import created
+from dltdoctor.sketch.tables import created
 from dltdoctor.snapshot import Catalog, Column, Database, Pipeline, Route, SchemaColumn, SchemaTable, Snapshot, Value
-from dltdoctor.unfinished import is_staged
 from dltdoctor.words import identifier, listed, relation
 
 # What dlt makes of its own types, by the first word.

@@ -15,22 +15,23 @@ from collections.abc import Iterable
 
 import msgspec
 
-from dltdoctor import sketch, sketch_states
+from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
+from dltdoctor.deduced.stored_states import Gap, histories, is_purged, moved
 from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.sketch import states
 from dltdoctor.snapshot import Catalog, Config, Database, LoadSummary, Pipeline, Route, RowsAround, Snapshot, StateRow
-from dltdoctor.stored_states import Gap, histories, is_purged, moved
 from dltdoctor.verdict import is_young
 from dltdoctor.words import literal, moment, relation
 
 
 def _all_purged() -> Snapshot:
-    states = sketch_states.history(before=(sketch.LOADED, 1, "3", None), after=(sketch.LATEST, 2, "6", None))
-    return _on(states, loads=(), present=(sketch.LOADED, sketch.LATEST))
+    stored = states.history(before=(sketch.LOADED, 1, "3", None), after=(sketch.LATEST, 2, "6", None))
+    return _on(stored, loads=(), present=(sketch.LOADED, sketch.LATEST))
 
 
 def _status_bumped() -> Snapshot:
-    return _on(sketch_states.history(after=(sketch.LATEST, 2, "6", 1)))
+    return _on(states.history(after=(sketch.LATEST, 2, "6", 1)))
 
 
 def _purged_by_age() -> Snapshot:
@@ -42,25 +43,25 @@ def _purged_by_age() -> Snapshot:
         newest=1700090000.0,
         newest_load_id="1700090000.0",
     )
-    states = sketch_states.history(before=(sketch.LOADED, 1, "3", None), after=(sketch.LATEST, 2, "6", None))
-    return _on(states, loads=(kept,), present=(sketch.LATEST,))
+    stored = states.history(before=(sketch.LOADED, 1, "3", None), after=(sketch.LATEST, 2, "6", None))
+    return _on(stored, loads=(kept,), present=(sketch.LATEST,))
 
 
 def _old_ones_bumped() -> Snapshot:
-    return _on(sketch_states.history(before=(sketch.LOADED, 1, "3", 2), after=(sketch.LATEST, 2, "6", 0)))
+    return _on(states.history(before=(sketch.LOADED, 1, "3", 2), after=(sketch.LATEST, 2, "6", 0)))
 
 
 def _old_ones_purged() -> Snapshot:
-    return _on(sketch_states.history(before=(sketch.LOADED, 1, "3", None), after=(sketch.LATEST, 2, "6", 0)))
+    return _on(states.history(before=(sketch.LOADED, 1, "3", None), after=(sketch.LATEST, 2, "6", 0)))
 
 
 def _bumped_without_cursors() -> Snapshot:
-    states = sketch_states.history(before=(sketch.LOADED, 1, None, 0), after=(sketch.LATEST, 2, None, 1))
-    return _on(states)
+    stored = states.history(before=(sketch.LOADED, 1, None, 0), after=(sketch.LATEST, 2, None, 1))
+    return _on(stored)
 
 
 def _first_load_failed() -> Snapshot:
-    return _on((sketch_states.stored_state(sketch.LATEST, 1, "3", None),), loads=())
+    return _on((states.stored_state(sketch.LATEST, 1, "3", None),), loads=())
 
 
 def _never_restored() -> Snapshot:
@@ -71,10 +72,10 @@ def _never_restored() -> Snapshot:
 
 
 def _on(
-    states: sketch_states.States, *, present: Iterable[str] = (), loads: tuple[LoadSummary, ...] | None = None
+    stored: states.States, *, present: Iterable[str] = (), loads: tuple[LoadSummary, ...] | None = None
 ) -> Snapshot:
     around = tuple(RowsAround(dataset="shop", table="orders", load_id=i, rows=3, older=0) for i in present)
-    return sketch.world(on=msgspec.structs.replace(sketch.database(states=states, loads=loads), around=around))
+    return sketch.world(on=msgspec.structs.replace(sketch.database(states=stored, loads=loads), around=around))
 
 
 @check(

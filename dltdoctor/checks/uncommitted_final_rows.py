@@ -15,8 +15,9 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from dltdoctor import sketch
-from dltdoctor.chains import below, can_be_followed, nested_first
 from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.deduced.chains import below, can_be_followed, nested_first
+from dltdoctor.deduced.wedges import wedged_loads
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.ledger import Ledger
 from dltdoctor.snapshot import (
@@ -31,7 +32,6 @@ from dltdoctor.snapshot import (
     UnlistedRows,
 )
 from dltdoctor.verdict import Verdict, load_time
-from dltdoctor.wedges import wedged_loads
 from dltdoctor.words import count, listed, literal, moment, relation
 
 AN_HOUR, A_DAY = 3600.0, 86_400.0

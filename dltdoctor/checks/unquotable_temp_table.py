@@ -15,10 +15,10 @@ rows hangs on nothing then.
 from collections.abc import Iterable
 
 from dltdoctor import sketch
-from dltdoctor.applied import has_unquotable_temp_table, is_created
 from dltdoctor.check import DLT_DOCS, Note, check
+from dltdoctor.deduced.applied import has_unquotable_temp_table, is_created
 from dltdoctor.finding import Evidence, Remedy, Severity
-from dltdoctor.sketch_tables import created
+from dltdoctor.sketch.tables import created
 from dltdoctor.snapshot import Catalog, Pipeline, Route, Schema, SchemaTable, Snapshot, Source
 from dltdoctor.words import begins_bare, listed, relation
 

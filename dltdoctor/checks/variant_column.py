@@ -15,10 +15,10 @@ from collections.abc import Iterable
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
+from dltdoctor.deduced.writers import writers_of
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.snapshot import Catalog, Database, Looks, Pipeline, Route, Snapshot, VariantRows
 from dltdoctor.words import count, identifier, listed, relation
-from dltdoctor.writers import writers_of
 
 NUMBERS = ("smallint", "integer", "bigint", "numeric", "double precision", "real")
 

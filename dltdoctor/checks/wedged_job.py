@@ -16,10 +16,10 @@ from typing import Any
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.deduced.wedges import Wedge, wedges
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.remedies import resume
 from dltdoctor.snapshot import Catalog, Database, Looks, Pipeline, Route, RowsOfLoad, Snapshot
-from dltdoctor.wedges import Wedge, wedges
 from dltdoctor.words import count, identifier, listed, literal, moment, relation
 
 REFUSED = 'duplicate key value violates unique constraint "orders__dlt_id_key"'

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 
 from dltdoctor import sketch
 from dltdoctor.check import Note, check
+from dltdoctor.deduced.strangers import has_loaded, knows
 from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.snapshot import Catalog, Pipeline, Route, Snapshot
-from dltdoctor.strangers import has_loaded, knows
 
 
 def _empty_database() -> Snapshot:

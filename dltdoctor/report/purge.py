@@ -7,12 +7,12 @@ import msgspec
 from rich.text import Text
 
 from dltdoctor.cleaning import Job, Outcome, Prepared
-from dltdoctor.purge import Purge
-from dltdoctor.purge_hopes import Hope
-from dltdoctor.purge_restore import Restoration
+from dltdoctor.deduced.restore import Restoration
+from dltdoctor.deduced.restore_objections import Objection
+from dltdoctor.purge.hopes import Hope
+from dltdoctor.purge.judgement import Purge
 from dltdoctor.report.json import encode
 from dltdoctor.report.style import STYLES, Page
-from dltdoctor.restore_objections import Objection
 from dltdoctor.words import count, moment
 from dltdoctor.world.room import megabytes
 

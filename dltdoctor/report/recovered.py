@@ -5,7 +5,7 @@ from typing import IO
 
 from rich.text import Text
 
-from dltdoctor.recovery.clobbered import Sample
+from dltdoctor.cures.recovery.clobbered import Sample
 from dltdoctor.report.style import Page
 
 MASK = "***"

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from dltdoctor.deduced.strangers import has_loaded, knows
+from dltdoctor.deduced.writers import fillers, foreign_columns, shared_tables
 from dltdoctor.snapshot import Database, Route, Schema, SchemaTable, Unread, Value
-from dltdoctor.strangers import has_loaded, knows
 from dltdoctor.world.at_work import are_unchanged, in_doubt, is_at_work
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.known import Configure, Known, completed, places, routes
@@ -13,7 +14,6 @@ from dltdoctor.world.logins import Login
 from dltdoctor.world.questions import questions
 from dltdoctor.world.requests import NullsByWriter, StagedTable
 from dltdoctor.world.routing import places_by_staging
-from dltdoctor.writers import fillers, foreign_columns, shared_tables
 
 MOST_READINGS = 3
 

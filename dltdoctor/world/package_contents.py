@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from dltdoctor.deduced.unfinished import Chain, Contents, Held
 from dltdoctor.snapshot import Database, Package, Route, SchemaTable
-from dltdoctor.unfinished import Chain, Contents, Held
 from dltdoctor.world.files import MAX_STATE, is_missing, read_bytes, read_document
 from dltdoctor.world.job_rows import count_rows
 from dltdoctor.world.postgres.proof import LOAD_ID, PARENT_KEY, ROOT_KEY, ROW_KEY

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from dltdoctor.deduced.unfinished import is_staged
+from dltdoctor.deduced.wedges import known_table
 from dltdoctor.snapshot import Database, Package, Pipeline, Route, Rows, SchemaTable, Table, Value
-from dltdoctor.unfinished import is_staged
-from dltdoctor.wedges import known_table
 from dltdoctor.world.postgres.facts import HOLDS_ROWS, Key
 from dltdoctor.world.postgres.proof import LOAD_ID, PARENT_KEY, ROW_KEY
 

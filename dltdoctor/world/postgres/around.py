@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from dltdoctor.deduced.stored_states import histories, moved, overtaken, tables_of, unrecorded
 from dltdoctor.snapshot import Database, Pipeline, Route, RowsAround, Schema, StateRow, Table
-from dltdoctor.stored_states import histories, moved, overtaken, tables_of, unrecorded
 from dltdoctor.world.postgres.batches import BATCH, read_parts, template
 from dltdoctor.world.postgres.facts import HOLDS_ROWS, read_facts
 from dltdoctor.world.postgres.proof import LOAD_ID

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from dltdoctor.applied import doubtful_stagings
+from dltdoctor.deduced.applied import doubtful_stagings
 from dltdoctor.snapshot import Database, Pipeline, Route, Schema
 from dltdoctor.world.postgres.batches import read_parts
 from dltdoctor.world.postgres.dlt_tables import VERSIONS, own_tables, schema_of

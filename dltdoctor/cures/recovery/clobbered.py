@@ -4,18 +4,18 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dltdoctor.recovery.chain import LOAD_ID, LOADS, Chain
-from dltdoctor.recovery.history import History, NotRecoverableError, read_history
-from dltdoctor.recovery.measuring import Measured, Progress, Question, measure
-from dltdoctor.recovery.relinking import relinks
-from dltdoctor.recovery.replay import Copies, replayed
+from dltdoctor.cures.recovery.chain import LOAD_ID, LOADS, Chain
+from dltdoctor.cures.recovery.history import History, NotRecoverableError, read_history
+from dltdoctor.cures.recovery.measuring import Measured, Progress, Question, measure
+from dltdoctor.cures.recovery.relinking import relinks
+from dltdoctor.cures.recovery.replay import Copies, replayed
+from dltdoctor.deduced.writers import Writer
 from dltdoctor.snapshot import Value
 from dltdoctor.steps.step import Probe, Replay, TouchedTable
 from dltdoctor.words import count, listed, literal, qualified, quoted, relation
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.postgres.session import Session
 from dltdoctor.world.probes import final_probe, loads_probe
-from dltdoctor.writers import Writer
 
 MOST_SAMPLES = 5
 

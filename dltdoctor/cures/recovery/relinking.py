@@ -6,8 +6,8 @@ with a `_dlt_id` of its own; the nested rows stay, and belong to the new row of 
 
 from collections.abc import Iterator, Sequence
 
-from dltdoctor.recovery.chain import PARENT_KEY, ROOT_KEY, ROW_KEY, Chain
-from dltdoctor.recovery.replay import Copies
+from dltdoctor.cures.recovery.chain import PARENT_KEY, ROOT_KEY, ROW_KEY, Chain
+from dltdoctor.cures.recovery.replay import Copies
 from dltdoctor.words import qualified, quoted
 
 

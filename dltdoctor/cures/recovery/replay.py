@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
-from dltdoctor.recovery.chain import ROW_KEY, Chain, chain_tables, columns_of, disposition, strategy
-from dltdoctor.recovery.history import FULL, Arrived, History, NotRecoverableError
+from dltdoctor.cures.recovery.chain import ROW_KEY, Chain, chain_tables, columns_of, disposition, strategy
+from dltdoctor.cures.recovery.history import FULL, Arrived, History, NotRecoverableError
 from dltdoctor.snapshot import Job, Value
 from dltdoctor.steps.step import StagedFile
 from dltdoctor.words import listed, qualified, quoted, relation

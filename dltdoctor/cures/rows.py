@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from dltdoctor.chains import ROW_KEY, below, can_be_followed, nested_first
-from dltdoctor.duplicates import LOAD_ID, surplus
+from dltdoctor.deduced.chains import ROW_KEY, below, can_be_followed, nested_first
+from dltdoctor.deduced.duplicates import LOAD_ID, surplus
 from dltdoctor.errors import DoctorError
 from dltdoctor.finding import Finding
 from dltdoctor.plan import Cure, HeldBack

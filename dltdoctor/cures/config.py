@@ -11,8 +11,8 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from dltdoctor.config_replace import insert_from_staging
-from dltdoctor.config_rewrites import (
+from dltdoctor.cures.config_replace import insert_from_staging
+from dltdoctor.cures.config_rewrites import (
     Change,
     NotOfferedError,
     Rewrite,
@@ -24,8 +24,8 @@ from dltdoctor.config_rewrites import (
     taken,
     without_loser,
 )
-from dltdoctor.config_settings import atomic_replace, no_refresh, restored_state
-from dltdoctor.config_upsert import upsert
+from dltdoctor.cures.config_settings import atomic_replace, no_refresh, restored_state
+from dltdoctor.cures.config_upsert import upsert
 from dltdoctor.errors import RefusedError
 from dltdoctor.finding import Finding
 from dltdoctor.plan import Cure, HeldBack

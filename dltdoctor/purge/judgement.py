@@ -7,8 +7,10 @@ from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
+from dltdoctor.deduced.restore import Doubled, Restoration, foresee
+from dltdoctor.deduced.restore_objections import Objection, of_restoration
 from dltdoctor.ledger import Ledger
-from dltdoctor.purge_objections import (
+from dltdoctor.purge.objections import (
     NEVER,
     OF_PRUNING,
     Facts,
@@ -21,9 +23,7 @@ from dltdoctor.purge_objections import (
     state_ahead,
     unseen,
 )
-from dltdoctor.purge_packages import Shelf, sorted_out
-from dltdoctor.purge_restore import Doubled, Restoration, foresee
-from dltdoctor.restore_objections import Objection, of_restoration
+from dltdoctor.purge.packages import Shelf, sorted_out
 from dltdoctor.snapshot import Package, Pipeline, SchemaTable, Snapshot, Value
 from dltdoctor.words import count
 

@@ -6,10 +6,10 @@ Pure; a reason is a sentence that needs no other.
 from collections.abc import Collection, Iterator
 
 from dltdoctor.checks.in_flight_load import running
+from dltdoctor.deduced.restore import Doubled, Restoration
+from dltdoctor.deduced.restore_objections import Kind, Objection
 from dltdoctor.ledger import Ledger
-from dltdoctor.purge_packages import Shelf
-from dltdoctor.purge_restore import Doubled, Restoration
-from dltdoctor.restore_objections import Kind, Objection
+from dltdoctor.purge.packages import Shelf
 from dltdoctor.snapshot import Database, Package, Pipeline, Snapshot, Unread, Value
 from dltdoctor.words import command, count, listed, literal, moment, relation
 

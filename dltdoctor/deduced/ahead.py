@@ -3,12 +3,12 @@
 A wipe of the working dir makes dlt restore the committed state; it is offered where that is all it does.
 """
 
+from dltdoctor.deduced.restore import Restoration
+from dltdoctor.deduced.restore_objections import of_restoration
+from dltdoctor.deduced.stored_states import Gap, tables_of
 from dltdoctor.finding import Remedy
-from dltdoctor.purge_restore import Restoration
 from dltdoctor.remedies import wipe
-from dltdoctor.restore_objections import of_restoration
 from dltdoctor.snapshot import Database, Package, Pipeline, SchemaTable, UnlistedRows
-from dltdoctor.stored_states import Gap, tables_of
 from dltdoctor.words import command, count, listed, literal, moment, relation
 
 

@@ -6,6 +6,7 @@ tables since does not come back, and the next load of the table fails.
 
 from collections.abc import Iterable, Iterator
 
+from dltdoctor.deduced.unfinished import is_staged
 from dltdoctor.snapshot import (
     Catalog,
     Column,
@@ -19,7 +20,6 @@ from dltdoctor.snapshot import (
     Table,
     Value,
 )
-from dltdoctor.unfinished import is_staged
 from dltdoctor.words import begins_bare
 
 KEEPS_ROWS = ("r", "p")

@@ -6,7 +6,7 @@ Pure; a reason is a sentence that needs no other.
 from collections.abc import Iterator
 from typing import Literal
 
-from dltdoctor.purge_restore import Restoration
+from dltdoctor.deduced.restore import Restoration
 from dltdoctor.snapshot import Pipeline, Value
 from dltdoctor.words import command, count, listed
 

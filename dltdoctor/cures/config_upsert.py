@@ -1,11 +1,11 @@
 """DD301 in source: the merge strategy upsert for pipelines that merge different columns into one table."""
 
-from dltdoctor.config_rewrites import Change, NotOfferedError
+from dltdoctor.cures.config_rewrites import Change, NotOfferedError
+from dltdoctor.deduced.writers import Writer, shared_tables
 from dltdoctor.finding import Finding
 from dltdoctor.snapshot import Pipeline
 from dltdoctor.words import relation
 from dltdoctor.world.draft import Draft
-from dltdoctor.writers import Writer, shared_tables
 
 Place = tuple[str, int]
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from dltdoctor.recovery.chain import PARENT_KEY, ROW_KEY, Chain, chain_tables, parents, strategy
-from dltdoctor.recovery.history import History, NotRecoverableError, all_columns, joined, read_history
-from dltdoctor.recovery.measuring import Progress, measure
-from dltdoctor.recovery.replay import HASHED, LOOKED_UP, Copies, replayed
+from dltdoctor.cures.recovery.chain import PARENT_KEY, ROW_KEY, Chain, chain_tables, parents, strategy
+from dltdoctor.cures.recovery.history import History, NotRecoverableError, all_columns, joined, read_history
+from dltdoctor.cures.recovery.measuring import Progress, measure
+from dltdoctor.cures.recovery.replay import HASHED, LOOKED_UP, Copies, replayed
 from dltdoctor.steps.step import Probe, Replay, TouchedTable
 from dltdoctor.words import count, listed, qualified, quoted, relation
 from dltdoctor.world.credentials import Credentials

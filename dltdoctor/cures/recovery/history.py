@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 
-from dltdoctor.recovery.chain import (
+from dltdoctor.cures.recovery.chain import (
     LOADS,
     Chain,
     chain_tables,

@@ -9,10 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from dltdoctor.errors import DoctorError
-from dltdoctor.finding import Finding, fingerprint
-from dltdoctor.ledger import Entry, Ledger
-from dltdoctor.migration import (
+from dltdoctor.cures.migration import (
     Migration,
     is_complete,
     is_merged,
@@ -20,6 +17,9 @@ from dltdoctor.migration import (
     record_step,
     without_ledger_step,
 )
+from dltdoctor.errors import DoctorError
+from dltdoctor.finding import Finding, fingerprint
+from dltdoctor.ledger import Entry, Ledger
 from dltdoctor.plan import Cure, HeldBack
 from dltdoctor.snapshot import Database, Package, Snapshot, Value
 from dltdoctor.steps.step import Rename, RunSql, WriteFile

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from dltdoctor.deduced.restore import Doubled
+from dltdoctor.deduced.restore_objections import Objection
 from dltdoctor.errors import CouldNotLookError, RefusedError
 from dltdoctor.finding import Finding
 from dltdoctor.ledger import Ledger
 from dltdoctor.plan import Cure, HeldBack
-from dltdoctor.purge import Purge, appended_tables, judge, with_doubled
-from dltdoctor.purge_objections import Facts
-from dltdoctor.purge_restore import Doubled
-from dltdoctor.restore_objections import Objection
+from dltdoctor.purge.judgement import Purge, appended_tables, judge, with_doubled
+from dltdoctor.purge.objections import Facts
 from dltdoctor.snapshot import Pipeline, Snapshot, Value
 from dltdoctor.steps.step import ArchiveDirectory
 from dltdoctor.world.credentials import Credentials

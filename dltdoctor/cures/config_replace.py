@@ -1,6 +1,6 @@
 """DD503 in configuration and source: the replace strategy that fills the table which readers have grants on."""
 
-from dltdoctor.config_rewrites import MOST_PLACES, Change, NotOfferedError, pipeline_of
+from dltdoctor.cures.config_rewrites import MOST_PLACES, Change, NotOfferedError, pipeline_of
 from dltdoctor.finding import Finding
 from dltdoctor.words import command
 from dltdoctor.world.draft import Draft

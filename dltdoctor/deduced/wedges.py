@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from dltdoctor.deduced.unfinished import is_staged
 from dltdoctor.snapshot import Catalog, Database, Job, Package, Pipeline, Route, SchemaTable, Value
-from dltdoctor.unfinished import is_staged
 
 PLACES = ("normalized", "aborted", "loaded")
 

@@ -7,9 +7,9 @@ without is left out, such as CREATE on schemas in which nothing new is made.
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
+from dltdoctor.deduced.unfinished import is_staged
 from dltdoctor.snapshot import Database, Pipeline, Route, Schema, SchemaTable
 from dltdoctor.snapshot.privileges import OWNERSHIP
-from dltdoctor.unfinished import is_staged
 from dltdoctor.words import columns
 
 STAGED = ("SELECT", "INSERT", "TRUNCATE")

@@ -5,13 +5,13 @@ The DDL is dlt's own. Each step has an inverse that takes it back while nothing 
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from dltdoctor.applied import Applied, applied_schemas
+from dltdoctor.cures.structure_steps import MAKERS, Patient
+from dltdoctor.deduced.applied import Applied, applied_schemas
 from dltdoctor.errors import DoctorError, RefusedError
 from dltdoctor.finding import Finding
 from dltdoctor.ledger import Ledger
 from dltdoctor.plan import Cure, HeldBack
 from dltdoctor.snapshot import Database, Snapshot
-from dltdoctor.structure_steps import MAKERS, Patient
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.postgres.session import Session, open_session
 from dltdoctor.world.schema_documents import local_document, read_stored_document

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dltdoctor.ledger import Ledger
-from dltdoctor.purge import Purge
+from dltdoctor.purge.judgement import Purge
 from dltdoctor.snapshot import Database, Pipeline, Snapshot, Value
 from dltdoctor.words import command, count, identifier, listed, relation
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
+from dltdoctor.cures.recovery.chain import Chain
+from dltdoctor.cures.recovery.clobbered import Sample
+from dltdoctor.cures.recovery.history import History
+from dltdoctor.deduced.writers import Writer
 from dltdoctor.errors import DoctorError
 from dltdoctor.finding import Finding
 from dltdoctor.plan import Cure, HeldBack
-from dltdoctor.recovery.chain import Chain
-from dltdoctor.recovery.clobbered import Sample
-from dltdoctor.recovery.history import History
 from dltdoctor.snapshot import Package, Value
 from dltdoctor.steps.step import Replay
 from dltdoctor.words import command, listed, relation
 from dltdoctor.world.credentials import Credentials
-from dltdoctor.writers import Writer
 
 
 class Recovery(Value):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from dltdoctor.recovery.chain import (
+from dltdoctor.cures.recovery.chain import (
     LOAD_ID,
     LOADS,
     PARENT_KEY,
@@ -21,9 +21,9 @@ from dltdoctor.recovery.chain import (
     parents,
     strategy,
 )
-from dltdoctor.recovery.history import FULL, NotRecoverableError, is_stripped
-from dltdoctor.recovery.measuring import Progress, Question, measure
-from dltdoctor.recovery.replay import staged_file
+from dltdoctor.cures.recovery.history import FULL, NotRecoverableError, is_stripped
+from dltdoctor.cures.recovery.measuring import Progress, Question, measure
+from dltdoctor.cures.recovery.replay import staged_file
 from dltdoctor.snapshot import Job, Package, Value
 from dltdoctor.steps.step import Probe, Replay, RunSql, StagedFile, TouchedTable
 from dltdoctor.words import count, listed, literal, qualified, quoted, relation

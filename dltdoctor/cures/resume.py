@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 import msgspec
 
+from dltdoctor.cures.restaging import Arrangement, HindranceError, arrange
+from dltdoctor.deduced.strangers import knows
+from dltdoctor.deduced.unfinished import chains, is_staged
 from dltdoctor.errors import DoctorError
 from dltdoctor.finding import Finding
 from dltdoctor.ledger import Ledger
 from dltdoctor.plan import Cure, HeldBack
-from dltdoctor.restaging import Arrangement, HindranceError, arrange
 from dltdoctor.snapshot import Database, Package, Pipeline, PipelineConfig, Schema, Snapshot
 from dltdoctor.steps.step import FinishLoad
-from dltdoctor.strangers import knows
-from dltdoctor.unfinished import chains, is_staged
 from dltdoctor.words import command, count, identifier, listed, moment
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.finish_load import EXPECTED

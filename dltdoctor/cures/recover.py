@@ -4,22 +4,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from dltdoctor.cures.recovery.chain import Chain
+from dltdoctor.cures.recovery.clobbered import Lost, Sample, give_back_step, own_alone
+from dltdoctor.cures.recovery.emptied import refill_step
+from dltdoctor.cures.recovery.history import History, NotRecoverableError
+from dltdoctor.cures.recovery.outcome import Case, Recovery, not_all, recovered, refused, told
+from dltdoctor.cures.recovery.overtaken import merge_step, record_step, roots_of, unsettled
+from dltdoctor.deduced.writers import Writer, shared_tables
 from dltdoctor.errors import DoctorError
 from dltdoctor.finding import Finding, fingerprint
 from dltdoctor.ledger import Entry, Ledger
 from dltdoctor.plan import Cure
-from dltdoctor.recovery.chain import Chain
-from dltdoctor.recovery.clobbered import Lost, Sample, give_back_step, own_alone
-from dltdoctor.recovery.emptied import refill_step
-from dltdoctor.recovery.history import History, NotRecoverableError
-from dltdoctor.recovery.outcome import Case, Recovery, not_all, recovered, refused, told
-from dltdoctor.recovery.overtaken import merge_step, record_step, roots_of, unsettled
 from dltdoctor.snapshot import Database, Package, Snapshot
 from dltdoctor.steps.step import Replay
 from dltdoctor.words import listed
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.postgres.session import Session, open_session
-from dltdoctor.writers import Writer, shared_tables
 
 EMPTYING = ("DD101", "DD102")
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-from dltdoctor.applied import held, lacking, without_root_key
+from dltdoctor.deduced.applied import held, lacking, without_root_key
 from dltdoctor.errors import RefusedError
 from dltdoctor.finding import Finding
 from dltdoctor.snapshot import Database, Schema, SchemaColumn, SchemaTable, Table, Value

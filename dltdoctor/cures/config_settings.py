@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dltdoctor.checks.non_atomic_replace import STRATEGY, is_not_atomic
 from dltdoctor.checks.refresh_left_on import REFRESH, identity_of, refreshing
 from dltdoctor.checks.state_not_restored import RESTORE
-from dltdoctor.config_rewrites import (
+from dltdoctor.cures.config_rewrites import (
     MOST_PLACES,
     Change,
     NotOfferedError,
@@ -14,9 +14,9 @@ from dltdoctor.config_rewrites import (
     pipeline_of,
     taken,
 )
+from dltdoctor.deduced.versions import release
 from dltdoctor.finding import Finding, fingerprint
 from dltdoctor.snapshot import Database, Pipeline, Route
-from dltdoctor.versions import release
 from dltdoctor.words import command, listed
 from dltdoctor.world.draft import Draft
 

@@ -8,9 +8,9 @@ goes through staging is queued again (§6.2 RC), so that dlt truncates staging a
 from collections.abc import Iterable
 from itertools import combinations
 
+from dltdoctor.deduced.unfinished import Chain, Contents, strangers
 from dltdoctor.snapshot import Job, Package, Value
 from dltdoctor.steps.step import Rename, WriteFile
-from dltdoctor.unfinished import Chain, Contents, strangers
 from dltdoctor.words import count, listed
 
 MOST_IN_DOUBT = 10

@@ -1,0 +1,1 @@
+"""What purging a working dir would lose, and what dlt would restore after it."""
