@@ -20,7 +20,7 @@ from pathlib import Path
 
 from dltdoctor import repair
 from dltdoctor.plan import Cure, Plan
-from dltdoctor.repair import Workshop
+from dltdoctor.workshop import Workshop
 from dltdoctor.world.directory_steps import archive_step
 from dltdoctor.world.receipts import Receipts
 from dltdoctor.world.trees import read_tree

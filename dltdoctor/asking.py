@@ -14,6 +14,7 @@ from dltdoctor.parameters import FailOn
 from dltdoctor.words import DSN_VARIABLE
 
 if TYPE_CHECKING:
+    from dltdoctor.diagnosis import Diagnosis
     from dltdoctor.finding import Severity
     from dltdoctor.world.survey import Progress, Request
 
@@ -66,6 +67,14 @@ def write_bytes(content: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
+
+
+def write_diagnosis(diagnosis: "Diagnosis", request: "Request", *, verbose: bool) -> None:
+    """The text report, with the request's own options in the commands that it prints."""
+    from dltdoctor.report import text  # noqa: PLC0415
+    from dltdoctor.situation import Situation  # noqa: PLC0415
+
+    text.render(Situation(request).shortened(diagnosis), verbose=verbose, file=sys.stdout)
 
 
 @contextmanager

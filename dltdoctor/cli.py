@@ -3,14 +3,15 @@
 import errno
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from dltdoctor import __version__
-from dltdoctor.asking import codes_of, progress, request_of, severity_of, write_bytes
+from dltdoctor.asking import codes_of, progress, request_of, severity_of, write_bytes, write_diagnosis
 from dltdoctor.cli_check import register as register_check
 from dltdoctor.cli_clean import register as register_clean
+from dltdoctor.cli_demo import register as register_demo
 from dltdoctor.cli_fix import register
 from dltdoctor.errors import DoctorError, UsageError
 from dltdoctor.parameters import (
@@ -29,10 +30,6 @@ from dltdoctor.parameters import (
     Verbose,
 )
 from dltdoctor.words import PROGRAM
-
-if TYPE_CHECKING:
-    from dltdoctor.diagnosis import Diagnosis
-    from dltdoctor.world.survey import Request
 
 _UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT)
 
@@ -80,11 +77,15 @@ def diagnose(  # noqa: PLR0913 - one parameter for each option
     destination knows.
     """
     from dltdoctor import doctor  # noqa: PLC0415 - --help and explain do without
+    from dltdoctor.report import json  # noqa: PLC0415
 
     request = request_of(pipelines, dsn, pipelines_dir, project, deep=deep, offline=offline)
     with progress() as step:
         diagnosis = doctor.diagnose(request, select=codes_of(select), ignore=codes_of(ignore), progress=step)
-    _write(diagnosis, request, format, verbose=verbose)
+    if format is Format.JSON:
+        write_bytes(json.render(diagnosis))
+    else:
+        write_diagnosis(diagnosis, request, verbose=verbose)
     raise typer.Exit(doctor.exit_code(diagnosis, severity_of(fail_on)))
 
 
@@ -151,61 +152,10 @@ def explain(
         report.render(check, file=sys.stdout)
 
 
-@app.command()
-def demo(
-    scenario: Annotated[str, typer.Argument(metavar="[SCENARIO]", help="See --list.")] = "null-scores",
-    format: OutputFormat = Format.TEXT,  # noqa: A002
-    *,
-    list_scenarios: Annotated[bool, typer.Option("--list", help="List the scenarios.")] = False,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Leave the server and the project up, to try commands on.")
-    ] = False,
-) -> None:
-    """Start a throw-away Postgres, run a real dlt pipeline with a real disease, and diagnose it."""
-    import msgspec  # noqa: PLC0415
-
-    from dltdoctor import doctor  # noqa: PLC0415
-    from dltdoctor.demo.scenarios import SCENARIOS, find_scenario  # noqa: PLC0415
-    from dltdoctor.demo.world import build_world  # noqa: PLC0415
-    from dltdoctor.report import demo as report  # noqa: PLC0415
-    from dltdoctor.world.survey import this_machine  # noqa: PLC0415
-
-    if list_scenarios:
-        report.render_list(SCENARIOS, file=sys.stdout)
-        return
-    find_scenario(scenario)
-    here = this_machine()
-    with progress(delay=0.0) as step, build_world(scenario, keep=keep, progress=step) as world:
-        # Only what is kept can be looked at again: only then the commands in the report lead there.
-        places = {"project": world.project, "pipelines_dir": world.pipelines_dir} if keep else {}
-        request = msgspec.structs.replace(here, environ=world.environ, cwd=world.project, **places)
-        diagnosis = doctor.diagnose(request, progress=step)
-    as_text = format is Format.TEXT
-    if as_text:
-        report.render_story(world.scenario, file=sys.stdout)
-    _write(diagnosis, request, format, verbose=False)
-    if keep:
-        report.render_kept(world, file=sys.stdout if as_text else sys.stderr)
-    elif as_text:
-        report.render_gone(world.scenario, file=sys.stdout)
-    raise typer.Exit(doctor.exit_code(diagnosis, severity_of(FailOn.ERROR)))
-
-
 register_check(app)
+register_demo(app)
 register(app)
 register_clean(app)
-
-
-def _write(diagnosis: "Diagnosis", request: "Request", format: Format, *, verbose: bool) -> None:  # noqa: A002
-    if format is Format.JSON:
-        from dltdoctor.report import json as report  # noqa: PLC0415
-
-        write_bytes(report.render(diagnosis))
-        return
-    from dltdoctor.report import text  # noqa: PLC0415
-    from dltdoctor.situation import Situation  # noqa: PLC0415
-
-    text.render(Situation(request).shortened(diagnosis), verbose=verbose, file=sys.stdout)
 
 
 def main() -> NoReturn:

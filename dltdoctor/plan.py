@@ -4,7 +4,7 @@ from typing import Literal
 
 from dltdoctor.finding import Safety
 from dltdoctor.snapshot import Value
-from dltdoctor.steps.step import Step
+from dltdoctor.steps.step import ArchiveDirectory, Rename, Replay, RestoreDirectory, RunSql, SqlStep, Step, WriteFile
 
 PLAN_VERSION: Literal[1] = 1
 
@@ -46,6 +46,18 @@ class Plan(Value):
     @property
     def steps(self) -> tuple[Step, ...]:
         return tuple(step for cure in self.cures for step in cure.steps)
+
+    @property
+    def sql(self) -> tuple[SqlStep, ...]:
+        return tuple(step for step in self.steps if isinstance(step, RunSql | Replay))
+
+    @property
+    def files(self) -> tuple[WriteFile | Rename, ...]:
+        return tuple(step for step in self.steps if isinstance(step, WriteFile | Rename))
+
+    @property
+    def directories(self) -> tuple[ArchiveDirectory | RestoreDirectory, ...]:
+        return tuple(step for step in self.steps if isinstance(step, ArchiveDirectory | RestoreDirectory))
 
     @property
     def is_empty(self) -> bool:

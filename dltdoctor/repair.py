@@ -2,57 +2,24 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
 
 import msgspec
 
 from dltdoctor import __version__
 from dltdoctor.errors import CouldNotLookError, DoctorError, RefusedError, UsageError
-from dltdoctor.plan import Cure, Plan
+from dltdoctor.inverses import undo_plan
+from dltdoctor.plan import Plan
 from dltdoctor.receipt import Capture, KeptRename, Receipt, Status
-from dltdoctor.snapshot import Value
-from dltdoctor.steps.step import (
-    ArchiveDirectory,
-    FinishLoad,
-    Inverse,
-    Rename,
-    Replay,
-    RestoreDirectory,
-    RunSql,
-    SqlStep,
-    Step,
-    WriteFile,
-)
+from dltdoctor.steps.step import FinishLoad, Rename, WriteFile
+from dltdoctor.workshop import Workshop
 from dltdoctor.world.credentials import Credentials
-from dltdoctor.world.directory_steps import (
-    DirectoryStep,
-    carry_out_directory,
-    directory_inverses,
-    drop_archives,
-    has_begun,
-    keep,
-    sweep,
-)
+from dltdoctor.world.directory_steps import carry_out_directory, drop_archives, has_begun, keep, sweep
 from dltdoctor.world.file_steps import carry_out, check_files, done_already, kept_file, take_back
 from dltdoctor.world.finish_load import LoadNotFinishedError
-from dltdoctor.world.postgres.capture import undo_step
 from dltdoctor.world.postgres.writing import Writing, is_recorded, open_writing
-from dltdoctor.world.receipts import Receipts, new_id
-
-Progress = Callable[[str], None]
-Finish = Callable[[FinishLoad, Progress], str]
+from dltdoctor.world.receipts import new_id
 
 SECRET = "password"  # noqa: S105 - the libpq keyword that never gets into a receipt
-
-
-class Workshop(Value):
-    """Where a plan is carried out: receipts on disk, the way into its database, and how dlt is run."""
-
-    receipts: Receipts
-    way_in: Credentials | None
-    finish: Finish
-    progress: Progress
-    fallback_home: str = "public"
 
 
 def preview(plan: Plan, workshop: Workshop, *, keep_undo: bool = True) -> tuple[Capture, ...]:
@@ -60,11 +27,11 @@ def preview(plan: Plan, workshop: Workshop, *, keep_undo: bool = True) -> tuple[
 
     Without `keep_undo` nothing is measured, only tried. Raises `RefusedError` when they could not run.
     """
-    steps = _sql(plan)
+    steps = plan.sql
     if not steps or workshop.way_in is None:
         return ()
     with open_writing(workshop.way_in) as writing:
-        home = writing.home(_fallback_home(plan, workshop))
+        home = writing.home(workshop.home_beside(plan))
         writing.make_home(home)
         stem = f"rehearsal_{new_id().lower()}"
         return writing.run(steps, stem=stem, home=home if keep_undo else None, progress=workshop.progress)
@@ -84,10 +51,10 @@ def apply(
     Without `can_be_undone` what it changes is kept all the same, but it is not for undo to put back.
     Raises `RefusedError` when the world is not as the plan says; nothing is changed then.
     """
-    files = _files(plan)
+    files = plan.files
     check_files(files)
     # Archives are whole and compared before the receipt that relies on them.
-    archives = keep(_directories(plan), workshop.progress)
+    archives = keep(plan.directories, workshop.progress)
     receipt = Receipt(
         id=new_id(),
         version=1,
@@ -122,7 +89,7 @@ def apply(
 
 def resume(receipt: Receipt, workshop: Workshop) -> Receipt:
     """Finish an unfinished receipt, or find that nothing of it was done and call it void."""
-    if _sql(receipt.plan) and not _has_committed(receipt, workshop):
+    if receipt.plan.sql and not _has_committed(receipt, workshop):
         return _closed(receipt, workshop, "void", "nothing of it was done")
     return _after_database(receipt, workshop)
 
@@ -130,7 +97,7 @@ def resume(receipt: Receipt, workshop: Workshop) -> Receipt:
 def undo(receipt: Receipt, workshop: Workshop) -> Receipt:
     """Take a repair back; its own receipt can be undone, too, which does the repair again."""
     is_whole = True
-    if receipt.is_unfinished and _sql(receipt.plan):
+    if receipt.is_unfinished and receipt.plan.sql:
         if not _has_committed(receipt, workshop):
             return _closed(receipt, workshop, "void", "nothing of it was done")
         receipt, is_whole = _finished(receipt, workshop)
@@ -148,90 +115,14 @@ def _finished(receipt: Receipt, workshop: Workshop) -> tuple[Receipt, bool]:
     return receipt, False
 
 
-def undo_plan(receipt: Receipt, workshop: Workshop) -> Plan:
-    """The inverses of what was done, in reverse order. Raises `RefusedError` when there is nothing to take back."""
-    if receipt.status in ("undone", "void"):
-        raise UsageError(
-            f"receipt {receipt.id} is {receipt.status}",
-            f"To do it again: dltdoctor undo {receipt.undone_by}" if receipt.undone_by else "There is nothing to undo.",
-        )
-    if not receipt.has_undo:
-        raise RefusedError(
-            f"receipt {receipt.id} kept nothing to undo with",
-            "It was made with --no-undo, or dlt itself finished a load, which cannot be taken back.",
-        )
-    steps: list[Step] = []
-    if receipt.has_changed_database:
-        if workshop.way_in is None:
-            raise RefusedError(f"the database {receipt.target} is needed to undo this", "Pass --dsn.")
-        with open_writing(workshop.way_in) as writing:
-            home = receipt.home or writing.home(_fallback_home(receipt.plan, workshop))
-            stem = receipt.id.lower()
-            captures = tuple(enumerate(receipt.captures))
-            inverses = [undo_step(writing.connection, c, home, f"{stem}_{n}_aside") for n, c in reversed(captures)]
-        steps += _relying([*inverses, *structure_inverses(receipt)], receipt.plan)
-    steps += _file_inverses(receipt)
-    steps += directory_inverses(receipt, workshop.receipts.archives)
-    cure = Cure(
-        code=receipt.plan.cures[0].code if receipt.plan.cures else "",
-        fingerprint="",
-        pipeline=receipt.plan.cures[0].pipeline if receipt.plan.cures else None,
-        message=f"Take back: {receipt.title}",
-        safety="safe",
-        steps=tuple(steps),
-    )
-    return Plan(version=1, tool=__version__, made_at=time.time(), target=receipt.target, cures=(cure,))
-
-
-def structure_inverses(receipt: Receipt) -> list[RunSql]:
-    """What takes back the changes of structure, the last one first; each can be taken back, too."""
-    return [
-        RunSql(
-            title=step.inverse.title,
-            statements=step.inverse.statements,
-            touches=(),
-            before=step.inverse.before,
-            locks=step.locks,
-            inverse=Inverse(title=step.title, statements=step.statements, before=step.before),
-        )
-        for step in reversed(receipt.structure)
-        if step.inverse
-    ]
-
-
-def _relying(inverses: Sequence[RunSql], plan: Plan) -> list[RunSql]:
-    """The inverses, of which the first relies on all that the repair relied on and left as it was."""
-    lasting = tuple(p for step in _sql(plan) for p in step.before if p.lasts)
-    first, *others = inverses
-    return [msgspec.structs.replace(first, before=(*first.before, *lasting)), *others]
-
-
-def _file_inverses(receipt: Receipt) -> list[WriteFile | Rename]:
-    """What takes the file steps back, the last one first; of an unfinished repair only those that were done."""
-    kept = {f.path: f for f in receipt.files}
-    inverses: list[WriteFile | Rename] = []
-    files = _files(receipt.plan)
-    done = files[: done_already(files)] if receipt.is_unfinished else files
-    for step in reversed(done):
-        if isinstance(step, Rename):
-            inverses.append(Rename(title=f"Move back {step.target}", source=step.target, target=step.source))
-        else:
-            old = kept[step.path]
-            title = f"Put back {step.path}" if old.before is not None else f"Remove {step.path}"
-            inverses.append(
-                WriteFile(title=title, path=step.path, before=old.after, content=old.before, mode=old.before_mode)
-            )
-    return inverses
-
-
 def _database(receipt: Receipt, workshop: Workshop, *, keep_undo: bool) -> Receipt:
-    steps = _sql(receipt.plan)
+    steps = receipt.plan.sql
     if not steps:
         return receipt
     if workshop.way_in is None:
         raise RefusedError(f"the database {receipt.target} is needed for this plan", "Pass --dsn.")
     with open_writing(workshop.way_in) as writing:
-        home = writing.home(_fallback_home(receipt.plan, workshop))
+        home = writing.home(workshop.home_beside(receipt.plan))
         writing.make_home(home)
         captures = writing.run(
             steps, stem=receipt.id.lower(), home=home if keep_undo else None, progress=workshop.progress
@@ -250,7 +141,7 @@ def _record_and_commit(writing: Writing, receipt: Receipt, home: str) -> None:
 
 def _after_database(receipt: Receipt, workshop: Workshop) -> Receipt:
     """Files, then dlt; those that were done before a crash are not done again."""
-    files = _files(receipt.plan)
+    files = receipt.plan.files
     done: set[WriteFile | Rename] = set()
     for file in files[done_already(files) :]:
         workshop.progress(file.title)
@@ -271,14 +162,14 @@ def _after_database(receipt: Receipt, workshop: Workshop) -> Receipt:
             _closed(receipt, workshop, "applied" if receipt.has_changed_database or done else "void", error.message)
             raise
     closed = _closed(receipt, workshop, "applied", "; ".join(outcome))
-    for directory in _directories(receipt.plan):
+    for directory in receipt.plan.directories:
         sweep(directory)
     return closed
 
 
 def _do_directories(receipt: Receipt, workshop: Workshop) -> None:
     """What could not even be begun leaves no receipt; what was begun leaves it unfinished."""
-    for at, step in enumerate(_directories(receipt.plan)):
+    for at, step in enumerate(receipt.plan.directories):
         workshop.progress(step.title)
         try:
             carry_out_directory(step)
@@ -315,32 +206,13 @@ def _has_committed(receipt: Receipt, workshop: Workshop) -> bool:
 
 def _may_have_committed(receipt: Receipt, workshop: Workshop) -> bool:
     """True unless the database says that it has not; the receipt on disk knows the home by then."""
-    if not _sql(receipt.plan):
+    if not receipt.plan.sql:
         return False
     try:
         on_disk = workshop.receipts.read(receipt.id)
         return _has_committed(on_disk, workshop)
     except DoctorError:
         return True
-
-
-def _fallback_home(plan: Plan, workshop: Workshop) -> str:
-    """The staging dataset: the plan locks its tables without changing them."""
-    changed = {t.schema for step in _sql(plan) for t in step.touches}
-    moving = [step for step in _sql(plan) if not (isinstance(step, RunSql) and step.inverse)]
-    return next((s for step in moving for s, _ in step.locks if s not in changed), workshop.fallback_home)
-
-
-def _directories(plan: Plan) -> Sequence[DirectoryStep]:
-    return [step for step in plan.steps if isinstance(step, ArchiveDirectory | RestoreDirectory)]
-
-
-def _sql(plan: Plan) -> Sequence[SqlStep]:
-    return [step for step in plan.steps if isinstance(step, RunSql | Replay)]
-
-
-def _files(plan: Plan) -> list[WriteFile | Rename]:
-    return [step for step in plan.steps if isinstance(step, WriteFile | Rename)]
 
 
 def _without_secret(way_in: Credentials | None) -> dict[str, str]:

@@ -1,38 +1,33 @@
 """The use case `fix`: from a diagnosis to a plan, from a plan to a proof; and its way back, `undo`."""
 
-import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import msgspec
 
 from dltdoctor import __version__
 from dltdoctor.cures import config, migrate, recover, resume, rows, structure, wipe
 from dltdoctor.cures.recovery.clobbered import Sample
 from dltdoctor.cures.recovery.outcome import Recovery
 from dltdoctor.doctor import chosen
-from dltdoctor.errors import CouldNotLookError, RefusedError, UsageError
+from dltdoctor.errors import RefusedError, UsageError
 from dltdoctor.examine import examine
 from dltdoctor.finding import Finding, Severity
 from dltdoctor.ledger import Ledger, LedgerRow, draw_up
 from dltdoctor.plan import Cure, HeldBack, Plan
+from dltdoctor.plan_file import sealed
 from dltdoctor.receipt import Receipt
-from dltdoctor.repair import Workshop
 from dltdoctor.situation import Situation
 from dltdoctor.snapshot import Snapshot, Value
 from dltdoctor.steps.step import FinishLoad, Replay, RunSql
+from dltdoctor.workbench import bench, receipts
+from dltdoctor.workshop import Workshop
 from dltdoctor.world.credentials import Credentials
-from dltdoctor.world.directory_steps import drop_archives
 from dltdoctor.world.dlt_merge import warmed_up
-from dltdoctor.world.finish_load import credentials_environ, finish
-from dltdoctor.world.postgres.session import open_session
-from dltdoctor.world.postgres.writing import drop_captures
-from dltdoctor.world.receipts import Receipts, state_dir
 from dltdoctor.world.survey import Progress, Request, Survey, project_of, take
 
 MOST_REHEARSED = 200_000
 MOST_REPLAYED = 16 * 1024 * 1024
+MOST_FILES = 500
 SHARED = ("DD301",)  # about a table of several pipelines: each of their names selects it
 
 
@@ -82,6 +77,7 @@ def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
     """Diagnose, and plan a cure for each finding that has one. Changes nothing."""
     with warmed_up(wanted=wish.migrate or wish.recover):
         survey, snapshot, ledger, findings = _examined(request, wish, progress)
+        everything, _ = examine(chosen((), ()), snapshot, ledger)
         progress("planning")
         cures, held = _cures(wish, findings, ledger, snapshot, survey, request)
         recovery = Recovery()
@@ -92,11 +88,13 @@ def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
     held += recovery.held
     if wish.is_open:
         shed = wipe.Shed(request=request, survey=survey, archives=receipts(request).archives)
-        wipes, refused = wipe.plan(findings, snapshot, ledger, shed, progress)
+        wipes, refused = wipe.plan(findings, everything, snapshot, ledger, shed, progress)
         cures += wipes
         held += refused
     admitted = [c for c in cures if c.safety == "safe" or (c.safety == "unsafe" and wish.unsafe)]
     held += [_held_back(c, request) for c in cures if c not in admitted]
+    admitted, waiting = rows.after_others(admitted, snapshot)
+    held += waiting
     target, admitted, others = _one_database(admitted, snapshot)
     held += others
     made = Plan(
@@ -108,9 +106,8 @@ def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
         held_back=tuple(held),
     )
     way_in = survey.ways_in.get(target or "")
-    everything, _ = examine(chosen((), ()), snapshot, ledger)
     return Prepared(
-        plan=_sealed(made),
+        plan=sealed(made),
         findings=findings,
         ledger=ledger.rows,
         way_in=way_in,
@@ -215,42 +212,6 @@ def _one_database(cures: Sequence[Cure], snapshot: Snapshot) -> tuple[str | None
     return target, kept, held
 
 
-def _sealed(plan: Plan) -> Plan:
-    """The plan with a digest of itself, so that an edited or truncated file is noticed."""
-    return msgspec.structs.replace(plan, digest=_digest(plan))
-
-
-def _digest(plan: Plan) -> str:
-    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(plan, digest=""))).hexdigest()
-
-
-def write_plan(plan: Plan, path: Path) -> None:
-    """The plan as a file for `--plan`. Raises `UsageError`."""
-    try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=1))
-    except OSError as error:
-        raise UsageError(f"the plan cannot be written to {path}: {error.strerror}", "Name another file.") from None
-
-
-def read_plan(path: Path) -> Plan:
-    """A plan that was written by this version. Raises `RefusedError` for one that is edited or not whole."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"the plan {path} cannot be read: {error.strerror}", "Name a file that --plan-out wrote."
-        ) from None
-    try:
-        plan = msgspec.json.decode(content, type=Plan)
-    except msgspec.DecodeError:
-        raise RefusedError(f"{path} is not a whole plan of this version", "Make it again with --plan-out.") from None
-    if plan.digest != _digest(plan):
-        raise RefusedError(f"{path} has been edited since it was written", "Make it again with --plan-out.")
-    if plan.tool != __version__:
-        raise RefusedError(f"{path} was made by dltdoctor {plan.tool}", "Make it again with this version.")
-    return plan
-
-
 def reopen(plan: Plan, request: Request, *, progress: Progress) -> Prepared:
     """A plan from a file, with the diagnosis of now. Raises `RefusedError` when its database is another one."""
     survey, _, ledger, findings = _examined(request, Wish(), progress)
@@ -270,33 +231,6 @@ def workshop(prepared: Prepared, progress: Progress) -> Workshop:
     return bench(prepared.request, prepared.way_in, progress, fallback_home=stagings[0] if stagings else "public")
 
 
-def bench(
-    request: Request, way_in: Credentials | None, progress: Progress, *, fallback_home: str = "public"
-) -> Workshop:
-    """Receipts, the way into the database, and dlt itself."""
-
-    def run(step: FinishLoad, say: Progress) -> str:
-        return finish(step, _secrets(step, way_in, request), say).line
-
-    return Workshop(
-        receipts=receipts(request), way_in=way_in, finish=run, progress=progress, fallback_home=fallback_home
-    )
-
-
-def _secrets(step: FinishLoad, way_in: Credentials | None, request: Request) -> Mapping[str, str]:
-    """What leads dlt to the database that was examined; for its environment only."""
-    if way_in is None:
-        return {}
-    with open_session(way_in) as session:
-        target = session.target
-    return credentials_environ(step.pipeline, step.destination_name, way_in, target, request.environ)
-
-
-def receipts(request: Request) -> Receipts:
-    """The receipts of this user."""
-    return Receipts(state_dir(request.environ, request.home))
-
-
 def prove(prepared: Prepared, receipt: Receipt, *, progress: Progress) -> Proof:
     """Look again: the findings that were planned for must be gone, and no new ones may have come."""
     progress("looking again")
@@ -314,22 +248,6 @@ def prove(prepared: Prepared, receipt: Receipt, *, progress: Progress) -> Proof:
     )
 
 
-def way_into(request: Request, receipt: Receipt, *, progress: Progress) -> Credentials | None:
-    """The way into a receipt's database, as the project or --dsn gives it. Raises `CouldNotLookError`."""
-    if receipt.target is None or not (receipt.has_changed_database or receipt.is_unfinished):
-        return None
-    found: Mapping[str, Credentials] = take(request, progress).ways_in
-    way_in = found.get(receipt.target)
-    if way_in is None and request.dsn is not None and len(found) == 1:
-        way_in = next(iter(found.values()))  # the same database under another host name: its receipts decide
-    if way_in is None:
-        raise CouldNotLookError(
-            f"the database of receipt {receipt.id}, {receipt.target}, was not reached",
-            "Run it in the project, or pass --dsn.",
-        )
-    return way_in
-
-
 def title(plan: Plan) -> str:
     """One line that names a plan among others."""
     return "; ".join(dict.fromkeys(f"{c.steps[0].title if c.steps else c.message} ({c.code})" for c in plan.cures))[
@@ -337,25 +255,17 @@ def title(plan: Plan) -> str:
     ]
 
 
-def _replayed_bytes(plan: Plan) -> int:
-    files = (Path(f.path) for s in plan.steps if isinstance(s, Replay) for f in s.files)
-    return sum(file.stat().st_size for file in files if file.is_file())
+def _replays_long(plan: Plan) -> bool:
+    """Whether what is replayed is large, or is many files: each costs a merge."""
+    files = [Path(f.path) for s in plan.steps if isinstance(s, Replay) for f in s.files]
+    return len(files) > MOST_FILES or sum(f.stat().st_size for f in files if f.is_file()) > MOST_REPLAYED
 
 
 def is_worth_rehearsing(prepared: Prepared, *, thorough: bool, asked: bool) -> bool:
     """A rehearsal does the work and throws it away: not for millions of rows that nobody is asked about."""
     if thorough:
         return True
-    if _replayed_bytes(prepared.plan) > MOST_REPLAYED:
+    if _replays_long(prepared.plan):
         return False  # planning has measured it already
     staged = sum(r.staging.rows or 0 for r in prepared.ledger)
     return asked and staged <= MOST_REHEARSED
-
-
-def forget(receipt: Receipt, request: Request, *, progress: Progress) -> None:
-    """Remove a receipt and what its captures keep in the database."""
-    way_in = way_into(request, receipt, progress=progress) if receipt.has_changed_database else None
-    if way_in:
-        drop_captures(way_in, receipt)
-    drop_archives(receipt.archives)
-    receipts(request).remove(receipt)

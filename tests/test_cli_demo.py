@@ -1,7 +1,8 @@
-"""The demo from outside: five worlds told apart, one kept, tried with the printed commands, and removed."""
+"""The demo from outside: worlds told apart and cured, one kept, tried with the printed commands, and removed."""
 
 import os
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import pytest
 
 from dltdoctor.demo.scenarios import SCENARIOS
 from tests.command_line import codes, complaint, dltdoctor, report, shell
+from tests.leftovers import leftovers, run_python_until
 from tests.worlds import digest_tree
+
+PLAYED = "import sys; from dltdoctor.cli import main; sys.argv = ['dltdoctor', 'demo', 'emptied']; main()"
 
 
 def test_the_list_names_every_scenario() -> None:
@@ -39,6 +43,46 @@ def test_each_scenario_as_json(scenario, temporary) -> None:
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s.cure], ids=lambda s: s.name)
+def test_each_sick_scenario_is_cured_with_the_command_that_its_finding_prints(scenario, temporary) -> None:
+    done = dltdoctor("demo", scenario.name, env={"TMPDIR": str(temporary), "COLUMNS": "110"})
+    command = " ".join(("dltdoctor", *scenario.cure))
+    sick, cured = done.stdout.split(f"\n$ {command} --yes\n")
+    assert command in [line.strip() for line in sick.splitlines()]
+    if scenario.next_run:
+        assert f"\n$ python {' '.join(scenario.next_run)}\n" in cured
+        assert "no row →   90.2" in cured
+    else:
+        assert f"✓ {scenario.expected_code} " in cured.split("Proof: looked at again")[1]
+    again = cured.split("\n$ dltdoctor diagnose\n")[1].splitlines()[0]
+    assert "no errors" in again
+    assert scenario.expected_code not in again
+    assert done.returncode == (1 if f"✗ {scenario.expected_code}" in sick else 0)
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_scores_that_were_null_are_back(temporary) -> None:
+    done = dltdoctor("demo", env={"TMPDIR": str(temporary)})
+    rows = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "1a7k2p NULL → 63.6" in rows
+    assert "1b3m9x NULL → 88.8" in rows
+    assert "1d8w4e 72.5 → 72.5" in rows
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_is_cured_leaves_nothing(number: signal.Signals, temporary: Path) -> None:
+    code = run_python_until("$ dltdoctor fix", PLAYED, temporary, number)
+    assert code in (130, 128 + number)
+    assert leftovers(temporary) == []
+
+
+def test_the_healthy_one_needs_no_cure(temporary) -> None:
+    done = dltdoctor("demo", "healthy", env={"TMPDIR": str(temporary)})
+    assert "$ dltdoctor" not in done.stdout
+    assert done.returncode == 0
+
+
 def test_a_kept_world_is_tried_with_the_printed_commands_and_removed(temporary) -> None:
     env = {"TMPDIR": str(temporary), "COLUMNS": "80"}
     done = dltdoctor("demo", "stranded", "--keep", env=env)
@@ -54,6 +98,8 @@ def test_a_kept_world_is_tried_with_the_printed_commands_and_removed(temporary) 
         fixes = [line.strip() for line in lines if line.strip().startswith("dltdoctor fix")]
         options = again.removeprefix("dltdoctor diagnose")
         assert fixes
+        assert lines[lines.index("Cure it (it shows its plan and asks):") + 1] in fixes
+        assert "$ dltdoctor" not in done.stdout
         assert all(fix.endswith(options) for fix in fixes), fixes
 
         before = digest_tree(Path(pipelines).parent.parent)

@@ -24,7 +24,7 @@ from tests.leftovers import leftovers, run_python, run_python_until
 TABLE = "app_opportunities_trust"
 MONDAY = {"1a7k2p", "1b3m9x", "1c5q0d", "1d8w4e", "1e2r6t", "1f9y3u", "1g4i8o", "1h6s1f"}
 TUESDAY = {"1c5q0d", "1f9y3u", "1j0h5j", "1k2z8v", "1m7b3n"}
-CONCEPTS = {"1a7k2p", "1c5q0d", "1d8w4e", "1f9y3u", "1h6s1f"}
+CONCEPTS = {"1a7k2p", "1b3m9x", "1c5q0d", "1f9y3u", "1h6s1f"}
 
 BUILD = """
 from dltdoctor.demo.world import build_world
@@ -133,6 +133,16 @@ def test_dev_mode(temporary: Path) -> None:
         assert ids(connection, dated) == TUESDAY
         assert "dev_mode=True" in (world.project / SCORES).read_text()
         assert world.scenario.expected_code == "DD106"
+    assert leftovers(temporary) == []
+
+
+def test_emptied(temporary: Path) -> None:
+    with built("emptied") as (world, connection):
+        assert ids(connection, "public") == set()
+        assert ids(connection, "public_staging") == TUESDAY
+        assert [status for _, status in loads(connection, "public")] == [0, 0]
+        assert world.rows() == {}
+        assert world.scenario.expected_code == "DD302"
     assert leftovers(temporary) == []
 
 

@@ -16,7 +16,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """A story that ends in a state of a project and its database.
 
     `story` is told before the diagnosis and does not give it away. `expected_code` is the check that
-    finds the sickness, None where there is none. `files` are those of `demo/project/` it needs.
+    finds the sickness, None where there is none. `cure` are the words after `dltdoctor` that its finding
+    prints, `next_run` the script and its argument that show what the cure was for. `files` are those of
+    `demo/project/` it needs.
     """
 
     name: str
@@ -24,6 +26,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     story: str
     expected_code: str | None
     play: Callable[[Stage], None]
+    cure: tuple[str, ...] = ()
+    next_run: tuple[str, str] | None = None
     files: tuple[str, ...] = SCORES_FILES
 
 
@@ -66,6 +70,12 @@ def _dev_mode(stage: Stage) -> None:
     stage.run(SCORES, "tuesday.csv")
 
 
+def _emptied(stage: Stage) -> None:
+    stage.run(SCORES, "monday.csv")
+    stage.run(SCORES, "tuesday.csv")
+    stage.execute("TRUNCATE public.app_opportunities_trust")
+
+
 SCENARIOS = (
     Scenario(
         name="healthy",
@@ -82,6 +92,7 @@ SCENARIOS = (
         "merges the concepts of the same submissions into the same table. Both report success; many "
         "scores are NULL.",
         expected_code="DD301",
+        cure=("fix", "trust_scores", "--recover"),
         play=_null_scores,
         files=(SCORES, "monday.csv", CONCEPTS, "concepts.csv"),
     ),
@@ -92,6 +103,7 @@ SCENARIOS = (
         "end. Advice from the web is followed: the pipeline's working directory is removed. The "
         "privilege is back, but Tuesday's rows are not in public.app_opportunities_trust.",
         expected_code="DD201",
+        cure=("fix", "trust_scores", "--migrate", "--unsafe"),
         play=_stranded,
     ),
     Scenario(
@@ -101,6 +113,8 @@ SCENARIOS = (
         'and sets staging_dataset_name_layout = "%s" in .dlt/config.toml. Tuesday\'s load does not even '
         "start.",
         expected_code="DD101",
+        cure=("fix", "trust_scores", "--config"),
+        next_run=(SCORES, "tuesday.csv"),
         play=_staging_is_final,
     ),
     Scenario(
@@ -110,6 +124,17 @@ SCENARIOS = (
         "dev_mode=True in the script. The load reports success; the readers of public see Monday's rows "
         "only.",
         expected_code="DD106",
+        cure=("fix", "trust_scores", "--config"),
+        next_run=(SCORES, "tuesday.csv"),
         play=_dev_mode,
+    ),
+    Scenario(
+        name="emptied",
+        title="The table was emptied, and the files that it was loaded from are gone",
+        story="Monday's and Tuesday's loads are fine. Then somebody empties public.app_opportunities_trust by "
+        "hand, to load it afresh, and finds that nobody has the two files any more.",
+        expected_code="DD302",
+        cure=("fix", "trust_scores", "--recover"),
+        play=_emptied,
     ),
 )

@@ -1,25 +1,31 @@
 """The world of a scenario: a throw-away server, a project, and what its pipelines left behind."""
 
 import contextlib
+import os
 import secrets
 import shlex
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
+import psycopg
 
 from dltdoctor.demo.interrupts import Terminated, signals_held, terminations_raised
 from dltdoctor.demo.scenarios import Scenario, find_scenario
 from dltdoctor.demo.server import HOST, Server, start_server
-from dltdoctor.demo.stage import Login, Stage
-from dltdoctor.errors import CouldNotLookError
+from dltdoctor.demo.stage import BUG, Login, Stage
+from dltdoctor.errors import CouldNotLookError, DoctorError
+from dltdoctor.words import PROGRAM
 
 DATABASE = "warehouse"
 LOADER = "loader"
 LIBRARIES = ("dlt", "psycopg2")  # what the scenarios' scripts import
+LOOKS = ("COLORTERM", "COLUMNS", "LINES", "NO_COLOR", "PYTHONIOENCODING")  # how the caller wants output to look
 
 
 class DemoWorld(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,12 +36,34 @@ class DemoWorld(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     scenario: Scenario
+    stage: Stage
     project: Path
     pipelines_dir: Path
     dsn: str
     admin_dsn: str
     environ: dict[str, str]
     stop_command: str
+
+    def rows(self) -> dict[str, float | None]:
+        """The score of each submission that the readers of public see."""
+        with psycopg.connect(self.dsn) as connection:
+            found = connection.execute("SELECT submission_id, trust_score FROM public.app_opportunities_trust")
+            return dict(found.fetchall())
+
+    def run_cure(self) -> None:
+        """Carry the scenario's cure out in the project, without asking; its output goes where ours goes."""
+        looks = {name: os.environ[name] for name in LOOKS if name in os.environ}
+        command = [sys.executable, "-m", PROGRAM, *self.scenario.cure, "--yes"]
+        done = subprocess.run(
+            command, cwd=self.project, env=self.environ | looks, stdin=subprocess.DEVNULL, check=False
+        )
+        if done.returncode not in (0, 1):  # 1: only the next run can show that it is cured
+            raise DoctorError(f"the cure of {self.scenario.name} ended with exit code {done.returncode}", BUG)
+
+    def run_next(self, progress: Callable[[str], None]) -> None:
+        """Let the pipeline run once more, as after the cure it can."""
+        if self.scenario.next_run:
+            msgspec.structs.replace(self.stage, progress=progress).run(*self.scenario.next_run)
 
 
 @contextlib.contextmanager
@@ -78,6 +106,7 @@ def build(
     scenario.play(stage)
     return DemoWorld(
         scenario=scenario,
+        stage=stage,
         project=stage.project,
         pipelines_dir=stage.pipelines_dir,
         dsn=login.dsn,
