@@ -22,8 +22,8 @@ from dltdoctor.receipt import Receipt
 from dltdoctor.situation import Situation
 from dltdoctor.snapshot import Pipeline, Snapshot, Value
 from dltdoctor.steps.step import ArchiveDirectory
-from dltdoctor.treatment import bench, receipts
 from dltdoctor.words import count, listed
+from dltdoctor.workbench import bench, receipts
 from dltdoctor.world.directory_steps import tidy
 from dltdoctor.world.room import megabytes
 from dltdoctor.world.survey import Progress, Request, Survey, take

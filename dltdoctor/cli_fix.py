@@ -79,7 +79,7 @@ def fix(  # noqa: PLR0913 - one parameter for each option
 
     Without --config, --migrate, --resume or --recover every safe repair is planned.
     """
-    from dltdoctor import treatment  # noqa: PLC0415
+    from dltdoctor import plan_file, treatment  # noqa: PLC0415
 
     if plan and (plan_out or config or migrate or resume or recover or select or ignore):
         raise UsageError("--plan carries out a plan as it is", "Leave out the options that would make another one.")
@@ -89,7 +89,7 @@ def fix(  # noqa: PLR0913 - one parameter for each option
         return
     with progress() as step:
         if plan:
-            prepared = treatment.reopen(treatment.read_plan(plan), request, progress=step)
+            prepared = treatment.reopen(plan_file.read_plan(plan), request, progress=step)
         else:
             _announce_unfinished(request)
             wish = treatment.Wish(
@@ -103,7 +103,7 @@ def fix(  # noqa: PLR0913 - one parameter for each option
             )
             prepared = treatment.prepare(request, wish, progress=step)
     if plan_out:
-        treatment.write_plan(prepared.plan, plan_out)
+        plan_file.write_plan(prepared.plan, plan_out)
     stop = dry_run or plan_out is not None
     _carry_out(prepared, format, keep_undo=not no_undo, rehearse=dry_run, stop=stop, yes=yes, show_values=show_values)
 
@@ -124,16 +124,16 @@ def undo(
     yes: Yes = False,
 ) -> None:
     """Take a repair back. Refused when rows or files have changed since. Undo of an undo does it again."""
-    from dltdoctor import repair, treatment  # noqa: PLC0415
+    from dltdoctor import inverses, repair, workbench  # noqa: PLC0415
     from dltdoctor.report import plan as report  # noqa: PLC0415
     from dltdoctor.situation import Situation  # noqa: PLC0415
 
     request = request_of(None, dsn, pipelines_dir, project)
     chosen = _receipt(request, receipt)
     with progress() as step:
-        way_in = treatment.way_into(request, chosen, progress=step)
-        bench = treatment.bench(request, way_in, step)
-        planned = repair.undo_plan(chosen, bench)
+        way_in = workbench.way_into(request, chosen, progress=step)
+        bench = workbench.bench(request, way_in, step)
+        planned = inverses.undo_plan(chosen, bench)
     if format is Format.TEXT:
         report.render_plan(planned, (), old_files=_old_files(planned.steps), file=sys.stdout)
     if dry_run:
@@ -142,7 +142,7 @@ def undo(
         return
     ask("Take it back?", yes=yes)
     with progress() as step:
-        done = repair.undo(chosen, treatment.bench(request, way_in, step))
+        done = repair.undo(chosen, workbench.bench(request, way_in, step))
     if format is Format.JSON:
         write_bytes(report.as_json(planned, done))
     else:
@@ -159,11 +159,11 @@ def history(
     yes: Yes = False,
 ) -> None:
     """List the repairs of this user, unfinished ones first."""
-    from dltdoctor import treatment  # noqa: PLC0415
+    from dltdoctor import workbench  # noqa: PLC0415
     from dltdoctor.report import plan as report  # noqa: PLC0415
 
     request = request_of(None, dsn, pipelines_dir, project)
-    receipts = treatment.receipts(request).all()
+    receipts = workbench.receipts(request).all()
     if format is Format.JSON:
         write_bytes(report.history_json(receipts))
     else:
@@ -173,7 +173,7 @@ def history(
         ask(f"Forget {len(finished)} finished repairs? They cannot be undone afterwards.", yes=yes)
         with progress() as step:
             for each in finished:
-                treatment.forget(each, request, progress=step)
+                workbench.forget(each, request, progress=step)
 
 
 def _carry_out(
@@ -219,22 +219,22 @@ def _carry_out(
 
 
 def _continue(receipt: str, request: "Request") -> None:
-    from dltdoctor import repair, treatment  # noqa: PLC0415
+    from dltdoctor import repair, workbench  # noqa: PLC0415
     from dltdoctor.report import plan as report  # noqa: PLC0415
 
-    chosen = treatment.receipts(request).read(receipt)
+    chosen = workbench.receipts(request).read(receipt)
     if not chosen.is_unfinished:
         raise UsageError(f"receipt {chosen.id} is finished", "dltdoctor history lists unfinished ones first.")
     with progress() as step:
-        way_in = treatment.way_into(request, chosen, progress=step)
-        done = repair.resume(chosen, treatment.bench(request, way_in, step))
+        way_in = workbench.way_into(request, chosen, progress=step)
+        done = repair.resume(chosen, workbench.bench(request, way_in, step))
     report.render_history([done], file=sys.stdout)
 
 
 def _receipt(request: "Request", wanted: str | None) -> "Receipt":
-    from dltdoctor import treatment  # noqa: PLC0415
+    from dltdoctor import workbench  # noqa: PLC0415
 
-    receipts = treatment.receipts(request)
+    receipts = workbench.receipts(request)
     if wanted:
         return receipts.read(wanted)
     newest = next((r for r in receipts.all() if r.status in ("applied", "started")), None)
@@ -244,9 +244,9 @@ def _receipt(request: "Request", wanted: str | None) -> "Receipt":
 
 
 def _announce_unfinished(request: "Request") -> None:
-    from dltdoctor import treatment  # noqa: PLC0415
+    from dltdoctor import workbench  # noqa: PLC0415
 
-    for receipt in treatment.receipts(request).unfinished():
+    for receipt in workbench.receipts(request).unfinished():
         sys.stderr.write(
             f"dltdoctor: the repair {receipt.id} was interrupted; finish it with `dltdoctor fix --continue {receipt.id}`"
             f" or take it back with `dltdoctor undo {receipt.id}`\n"

@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from dltdoctor import __version__
 from dltdoctor.cures import config, migrate, recover, resume, rows, structure, wipe
 from dltdoctor.cures.recovery.clobbered import Sample
@@ -92,7 +94,7 @@ def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
         cures += wipes
         held += refused
     admitted = [c for c in cures if c.safety == "safe" or (c.safety == "unsafe" and wish.unsafe)]
-    held += [_held_back(c, request) for c in cures if c not in admitted]
+    held += [_held_back(c) for c in cures if c not in admitted]
     admitted, waiting = rows.after_others(admitted, snapshot)
     held += waiting
     target, admitted, others = _one_database(admitted, snapshot)
@@ -103,7 +105,7 @@ def prepare(request: Request, wish: Wish, *, progress: Progress) -> Prepared:
         made_at=time.time(),
         target=target,
         cures=tuple(admitted),
-        held_back=tuple(held),
+        held_back=tuple(_pasteable(each, request) for each in held),
     )
     way_in = survey.ways_in.get(target or "")
     return Prepared(
@@ -180,7 +182,7 @@ def _cures(
     return cures, held
 
 
-def _held_back(cure: Cure, request: Request) -> HeldBack:
+def _held_back(cure: Cure) -> HeldBack:
     flag = {"DD201": "--migrate", "DD202": "--migrate", "DD203": "--migrate"}.get(cure.code, "")
     if any(isinstance(s, Replay) for s in cure.steps):
         flag = "--recover"
@@ -190,8 +192,14 @@ def _held_back(cure: Cure, request: Request) -> HeldBack:
         pipeline=cure.pipeline,
         message=cure.message,
         reason=f"unsafe: {cure.cost}",
-        command=Situation(request).command(" ".join(words)),
+        command=" ".join(words),
     )
+
+
+def _pasteable(held: HeldBack, request: Request) -> HeldBack:
+    """With the options of this request, so that the command looks at the same world."""
+    command = Situation(request).command(held.command) if held.command else None
+    return msgspec.structs.replace(held, command=command)
 
 
 def _one_database(cures: Sequence[Cure], snapshot: Snapshot) -> tuple[str | None, list[Cure], list[HeldBack]]:

@@ -10,7 +10,7 @@ from dltdoctor import cleaning, repair
 from dltdoctor.cleaning import Outcome, Prepared, Wish
 from dltdoctor.purge.judgement import Purge
 from dltdoctor.receipt import Receipt
-from dltdoctor.treatment import bench, receipts
+from dltdoctor.workbench import bench, receipts
 from tests.examining import request
 from tests.worlds import TreeDigest, digest_tree
 

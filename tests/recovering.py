@@ -6,8 +6,11 @@ from typing import Any
 
 import psycopg
 
+from dltdoctor import treatment
+from dltdoctor.receipt import Receipt
+from dltdoctor.treatment import Prepared, Wish
 from tests.real import RealWorld
-from tests.repairing import Patient
+from tests.repairing import Patient, silent
 from tests.worlds import run_pipeline
 
 # dataset, pipeline, table, write disposition and hints come as JSON; then a batch of rows for each run.
@@ -40,6 +43,46 @@ SECOND = [
     {"id": 4, "amount": 40, "note": "four", "items": [{"sku": "e"}]},
 ]
 THIRD = [{"id": 1, "amount": 11, "note": "last", "items": []}, {"id": 5, "amount": 50, "note": "", "items": []}]
+SCORES = [{"id": i, "score": i + 0.5, "badge": f"it's {i}" if i != 2 else None} for i in range(1, 7)]
+CONCEPTS = [{"id": i, "concept": f"c{i}"} for i in (2, 3, 4, 9)]
+# What two runs of dlt on the same rows do not agree on.
+CLOCKS = ("_dlt_load_id", "_dlt_id", "_dlt_root_id", "_dlt_parent_id")
+
+
+class Recovering(Patient, frozen=True):
+    """A world whose repair is `fix --recover`."""
+
+    def prepare(self, *, unsafe: bool = False, **changes: Any) -> Prepared:
+        return prepare(self, unsafe=unsafe, **changes)
+
+
+def prepare(sick: Patient, *, unsafe: bool = False, **changes: Any) -> Prepared:
+    return treatment.prepare(sick.request(**changes), Wish(recover=True, unsafe=unsafe), progress=silent)
+
+
+def cured(sick: Patient, code: str, *, unsafe: bool = False) -> Receipt:
+    """Planned, rehearsed, applied and proved; there and back again; and nothing is left to do (laws 3 to 6)."""
+    everything, before = sick.everything(), sick.rows()
+    prepared = prepare(sick, unsafe=unsafe)
+    assert [c.code for c in prepared.plan.cures] == [code], (prepared.plan.held_back, prepared.findings)
+    measured = sick.preview(prepared)
+    assert sick.everything() == everything
+    receipt = sick.apply(prepared)
+    assert [(c.table, c.rows_come, c.rows_gone) for c in receipt.captures] == [
+        (c.table, c.rows_come, c.rows_gone) for c in measured
+    ]
+    proof = sick.prove(prepared, receipt)
+    assert not proof.remaining
+    assert not proof.new
+    assert code not in sick.codes()
+    assert prepare(sick, unsafe=True).plan.is_empty
+    repaired = sick.rows()
+    undone = sick.undo(receipt)
+    assert sick.rows() == before
+    assert code in sick.codes()
+    sick.undo(undone)
+    assert sick.rows() == repaired
+    return receipt
 
 
 def merge(strategy: str) -> dict[str, str]:
@@ -94,3 +137,9 @@ def orders(world: RealWorld) -> list[tuple]:
             " LEFT JOIN shop.orders__items AS i ON i._dlt_parent_id = o._dlt_id"
             " LEFT JOIN shop.orders__items__tags AS t ON t._dlt_parent_id = i._dlt_id ORDER BY 1, 2, 3, 4, 5"
         ).fetchall()
+
+
+def clobbered(world: RealWorld, strategy: str = "delete-insert") -> None:
+    how = {"disposition": merge(strategy), "key": "id"}
+    load(world, SCORES[:4], [{"id": 3, "score": None, "badge": "newer"}, *SCORES[4:]], pipeline="scores", **how)
+    load(world, CONCEPTS, pipeline="concepts", **how)

@@ -12,10 +12,11 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from dltdoctor import repair, treatment
+from dltdoctor import repair, treatment, workbench
 from dltdoctor.plan import Plan
 from dltdoctor.receipt import Capture, Receipt
 from dltdoctor.treatment import Prepared, Proof, Wish
+from dltdoctor.workshop import Workshop
 from tests.captured import CapturedWorld
 from tests.examining import codes, diagnose, request
 from tests.worlds import digest_database, digest_tree
@@ -39,7 +40,7 @@ class Patient(msgspec.Struct, frozen=True):
     def prepare(self, *, unsafe: bool = True, **changes: Any) -> Prepared:
         return treatment.prepare(self.request(**changes), Wish(migrate=True, unsafe=unsafe), progress=silent)
 
-    def workshop(self, prepared: Prepared) -> repair.Workshop:
+    def workshop(self, prepared: Prepared) -> Workshop:
         return treatment.workshop(prepared, silent)
 
     def preview(self, prepared: Prepared) -> tuple[Capture, ...]:
@@ -56,10 +57,10 @@ class Patient(msgspec.Struct, frozen=True):
     def prove(self, prepared: Prepared, receipt: Receipt) -> Proof:
         return treatment.prove(prepared, receipt, progress=silent)
 
-    def bench(self, receipt: Receipt, **changes: Any) -> repair.Workshop:
+    def bench(self, receipt: Receipt, **changes: Any) -> Workshop:
         asked = self.request(**changes)
-        way_in = treatment.way_into(asked, receipt, progress=silent)
-        return treatment.bench(asked, way_in, silent)
+        way_in = workbench.way_into(asked, receipt, progress=silent)
+        return workbench.bench(asked, way_in, silent)
 
     def undo(self, receipt: Receipt, **changes: Any) -> Receipt:
         return repair.undo(receipt, self.bench(receipt, **changes))
@@ -69,7 +70,7 @@ class Patient(msgspec.Struct, frozen=True):
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
-        return treatment.receipts(self.request()).all()
+        return workbench.receipts(self.request()).all()
 
     def codes(self, *severities: str) -> set[str]:
         found = diagnose(self.project, self.pipelines_dir, dsn=self.dsn)

@@ -19,7 +19,7 @@ from dltdoctor import repair
 from dltdoctor.errors import RefusedError
 from dltdoctor.plan import Cure, Plan
 from dltdoctor.receipt import Receipt
-from dltdoctor.treatment import bench
+from dltdoctor.workbench import bench
 from dltdoctor.world.archive import extract
 from dltdoctor.world.directory_steps import archive_step, tidy
 from dltdoctor.world.trees import read_tree

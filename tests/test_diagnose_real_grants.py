@@ -5,7 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dltdoctor import repair, treatment
+from dltdoctor import repair, treatment, workbench
 from dltdoctor.treatment import Wish
 from tests.conftest import LOADER
 from tests.examining import request
@@ -92,8 +92,8 @@ def test_a_replace_takes_the_grants_and_fix_stops_that(world: RealWorld, reader:
     assert may_read(world, reader)
     assert (world.rows("shop.prices"), world.rows("shop.orders")) == (1, 4)
     assert verdicts(world.examine()) == []
-    way_in = treatment.way_into(asked, receipt, progress=silent)
-    repair.undo(receipt, treatment.bench(asked, way_in, silent))
+    way_in = workbench.way_into(asked, receipt, progress=silent)
+    repair.undo(receipt, workbench.bench(asked, way_in, silent))
     assert config.read_text(encoding="utf-8") == OPTIMIZED
     assert verdicts(world.examine()) == [LOST]
 

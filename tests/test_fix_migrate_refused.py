@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from dltdoctor import repair, treatment
+from dltdoctor import plan_file, repair, treatment, workbench
 from dltdoctor.errors import CouldNotLookError, DoctorError, RefusedError, UsageError
 from tests.captured import world
 from tests.repairing import Patient, patient, silent
@@ -211,9 +211,9 @@ def test_a_disk_that_fills_up_after_the_commit(sick: Patient, monkeypatch: pytes
 
 def test_plans_that_are_not_to_be_carried_out(sick: Patient, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    treatment.write_plan(sick.prepare().plan, path)
+    plan_file.write_plan(sick.prepare().plan, path)
     whole = path.read_text()
-    assert treatment.read_plan(path).cures
+    assert plan_file.read_plan(path).cures
     for content, words in (
         (whole[: len(whole) // 2], "not a whole plan"),
         (whole.replace("shop.orders", "shop.others"), "has been edited"),
@@ -223,10 +223,10 @@ def test_plans_that_are_not_to_be_carried_out(sick: Patient, tmp_path: Path) -> 
     ):
         path.write_text(content)
         with pytest.raises(RefusedError, match=words):
-            treatment.read_plan(path)
+            plan_file.read_plan(path)
     path.unlink()
     with pytest.raises(UsageError, match="cannot be read"):
-        treatment.read_plan(path)
+        plan_file.read_plan(path)
 
 
 def test_a_plan_for_another_database(sick: Patient, loader_database: str) -> None:
@@ -247,7 +247,7 @@ def test_a_plan_that_comes_late_changes_nothing(sick: Patient) -> None:
 
 def test_receipts_that_are_broken(sick: Patient) -> None:
     receipt = sick.migrate()
-    store = treatment.receipts(sick.request())
+    store = workbench.receipts(sick.request())
     path = store.root / f"{receipt.id}.json"
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(CouldNotLookError, match="not a whole receipt"):

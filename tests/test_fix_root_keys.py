@@ -98,7 +98,7 @@ def test_staged_rows_of_a_name_that_needs_quotes(world: RealWorld, name: str) ->
     before = structure(world), patient.files()
     resume = plan(patient, resume=True)
     assert resume.plan.is_empty
-    assert resume.plan.held_back[0].command == "dltdoctor fix shop --migrate"
+    assert (resume.plan.held_back[0].command or "").startswith("dltdoctor fix shop --migrate")
     prepared = plan(patient, migrate=True)
     assert [c.code for c in prepared.plan.cures] == ["DD202"]
     receipt = patient.apply(prepared)

@@ -19,13 +19,14 @@ import msgspec
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
+from dltdoctor.deduced.overtaken import obstacle, safety
 from dltdoctor.deduced.stored_states import Gap, Overtaken, histories, is_purged, overtaken, rows_around, tables_of
-from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.finding import Evidence, Remedy, Safety, Severity
 from dltdoctor.remedies import recover
 from dltdoctor.sketch import states
 from dltdoctor.snapshot import Catalog, Cursor, Database, Package, Pipeline, Route, RowsAround, Snapshot, StateRow
 from dltdoctor.verdict import is_young
-from dltdoctor.words import count, listed, literal, moment, relation
+from dltdoctor.words import command, count, listed, literal, moment, relation
 
 MOST = 10
 LOST, LATER = "1700000150.0", sketch.LATEST
@@ -122,7 +123,7 @@ def lost_load(pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...], catalo
         for dataset in datasets:
             rows = stored[database.target.key].get((dataset, pipeline.name), ())
             lost = [each for each in _lost(rows, pipeline, tuple(datasets), database) if each.gaps]
-            yield from (_note(pipeline, dataset, each) for each in lost[:MOST])
+            yield from (_note(pipeline, dataset, each, database) for each in lost[:MOST])
             if lost[MOST:]:
                 yield _older(pipeline, dataset, lost[MOST:])
 
@@ -156,7 +157,7 @@ def _is_half_loaded(package: Package, tables: set[str]) -> bool:
     return any(j.status != "completed" for j in data) and len({j.file_id for j in data}) > 1
 
 
-def _note(pipeline: Pipeline, dataset: str, lost: Overtaken) -> Note:
+def _note(pipeline: Pipeline, dataset: str, lost: Overtaken, database: Database) -> Note:
     row = lost.row
     tables = [t.name for gap in lost.gaps for t in tables_of(gap.resource, pipeline.schemas)]
     return Note(
@@ -167,7 +168,7 @@ def _note(pipeline: Pipeline, dataset: str, lost: Overtaken) -> Note:
         dataset=dataset,
         table=tables[0] if len(set(tables)) == 1 else None,
         evidence=tuple(_evidence(pipeline, dataset, lost)),
-        remedy=_remedy(pipeline, dataset, lost),
+        remedy=_remedy(pipeline, dataset, lost, database),
         identity=row.load_id,
     )
 
@@ -193,22 +194,32 @@ def _evidence(pipeline: Pipeline, dataset: str, lost: Overtaken) -> Iterator[Evi
         yield Evidence(f"the load package is {package.stage}", package.path)
 
 
-def _remedy(pipeline: Pipeline, dataset: str, lost: Overtaken) -> Remedy:
+def _remedy(pipeline: Pipeline, dataset: str, lost: Overtaken, database: Database) -> Remedy:
     package = pipeline.package(lost.row.load_id)
     tables = [t.name for gap in lost.gaps for t in tables_of(gap.resource, pipeline.schemas)]
-    if package and any(not j.is_followup for j in package.jobs_of(*tables)):
-        return recover(pipeline.name, "Merge the rows of its load package as dlt would have, and record the load")
+    is_kept = package is not None and any(not j.is_followup for j in package.jobs_of(*tables))
+    why_not = obstacle(package, pipeline, tables) if package and is_kept else None
+    if package and is_kept and not why_not:
+        return _recover(pipeline, safety(package, pipeline, dataset, database))
     gap = lost.gaps[0]
     appends = any(t.disposition == "append" for t in tables_of(gap.resource, pipeline.schemas))
     states, load_id = relation(dataset, "_dlt_pipeline_state"), literal(lost.row.load_id)
     others = f", and so for {listed(g.resource for g in lost.gaps[1:])}" if lost.gaps[1:] else ""
     return Remedy(
-        f"Load the range again: give the resource {gap.resource} this range once{others}, and run the pipeline with "
+        f"{f'Its load package does not help: {why_not}. ' if why_not else ''}Load the range again: give the resource {gap.resource} this range once{others}, and run the pipeline with "
         "it. With end_value dlt leaves the cursor where it is. When the rows are there, forget the state of the "
         f"load that never ended: DELETE FROM {states} WHERE _dlt_load_id = {load_id}",
         "manual",
         _incremental(gap, is_open=appends),
     )
+
+
+def _recover(pipeline: Pipeline, safe: Safety) -> Remedy:
+    title = "Merge the rows of its load package as dlt would have, and record the load"
+    if safe == "safe":
+        return recover(pipeline.name, title)
+    doubt = "rows that later loads brought or deleted may be changed: the plan says which"
+    return Remedy(f"{title} ({doubt})", "unsafe", command("dltdoctor", "fix", pipeline.name, "--recover", "--unsafe"))
 
 
 def _incremental(gap: Gap, *, is_open: bool) -> str:

@@ -16,12 +16,10 @@ from collections.abc import Iterable
 
 from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
-from dltdoctor.finding import Evidence, Remedy, Severity
+from dltdoctor.deduced.merge_statement import delete_insert_instead, lacks_merge, merged_so
+from dltdoctor.finding import Evidence, Severity
 from dltdoctor.snapshot import Catalog, Database, Pipeline, Route, SchemaTable, Snapshot
-from dltdoctor.words import command, listed, relation
-
-SINCE = 150000
-WRITTEN_WITH_MERGE = ("upsert", "insert-only", "cdc")
+from dltdoctor.words import listed, relation
 
 
 def _on(version: int, strategy: str) -> Snapshot:
@@ -63,18 +61,14 @@ def merge_needs_postgres_15(
     for way in routes:
         pipeline, database = everyone.get(way.pipeline), catalog.database(way.pipeline)
         schema = pipeline.schema(way.schema) if pipeline else None
-        if pipeline is None or schema is None or database is None or not 0 < database.server_version < SINCE:
+        if pipeline is None or schema is None or database is None or not lacks_merge(database):
             continue
-        tables = [
-            t
-            for t in schema.data_tables
-            if not t.is_nested and t.merge_strategy in WRITTEN_WITH_MERGE and t.seen_data is not False
-        ]
+        tables = merged_so(schema)
         if tables:
             yield _note(pipeline, way, tables, database, schema.origin)
 
 
-def _note(pipeline: Pipeline, way: Route, tables: list[SchemaTable], database: Database, origin: str) -> Note:
+def _note(pipeline: Pipeline, way: Route, tables: tuple[SchemaTable, ...], database: Database, origin: str) -> Note:
     version = _version(database.server_version)
     strategies = listed(sorted({t.merge_strategy or "" for t in tables}))
     return Note(
@@ -87,22 +81,7 @@ def _note(pipeline: Pipeline, way: Route, tables: list[SchemaTable], database: D
             *(Evidence(f"{t.name} is merged with {t.merge_strategy}", origin) for t in tables[:5]),
             Evidence(f"the server is Postgres {version}", "server_version"),
         ),
-        remedy=_remedy(pipeline, tables),
-    )
-
-
-def _remedy(pipeline: Pipeline, tables: list[SchemaTable]) -> Remedy:
-    resources = listed(sorted({t.resource or t.name for t in tables}))
-    edit = (
-        f'In the source of {resources} write write_disposition={{"disposition": "merge", "strategy": "delete-insert"}}'
-    )
-    if not pipeline.pending:
-        return Remedy(f"{edit}, or move to Postgres 15 or newer", "manual")
-    return Remedy(
-        f"{edit}; then abort the pending load, which holds a MERGE, and run the pipeline again "
-        "(or move to Postgres 15 or newer, and let dlt finish it)",
-        "manual",
-        command("dlt", "pipeline", pipeline.name, "abort-packages"),
+        remedy=delete_insert_instead(pipeline, tables),
     )
 
 

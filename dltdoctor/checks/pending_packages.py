@@ -15,11 +15,12 @@ from dltdoctor import sketch
 from dltdoctor.check import DLT_ISSUES, Note, check
 from dltdoctor.checks.in_flight_load import running
 from dltdoctor.checks.resumable_load import half_way
+from dltdoctor.deduced.merge_statement import cannot_be_finished, delete_insert_instead, merged_so
 from dltdoctor.deduced.wedges import wedged_loads
-from dltdoctor.finding import Evidence, Severity
+from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.ledger import Ledger
 from dltdoctor.remedies import resume
-from dltdoctor.snapshot import Activity, Catalog, Package, Pipeline, Route, Snapshot
+from dltdoctor.snapshot import Activity, Catalog, Database, Package, Pipeline, Route, Snapshot
 from dltdoctor.words import count, listed, moment
 
 
@@ -77,10 +78,10 @@ def pending_packages(
         ]
         # At work on one package, dlt has the others in its queue.
         if waiting and not any(running(pipeline, routes, catalog)):
-            yield _note(pipeline, waiting)
+            yield _note(pipeline, waiting, catalog.database(pipeline.name) if catalog else None)
 
 
-def _note(pipeline: Pipeline, waiting: list[Package]) -> Note:
+def _note(pipeline: Pipeline, waiting: list[Package], database: Database | None) -> Note:
     tables = sorted({j.table for p in waiting for j in p.jobs if not j.table.startswith("_dlt_")})
     dataset = pipeline.state.dataset_name if pipeline.state else None
     errors = [j for p in waiting for j in p.jobs if j.error]
@@ -93,8 +94,15 @@ def _note(pipeline: Pipeline, waiting: list[Package]) -> Note:
             *(Evidence(f"{p.stage}, not loaded", p.path) for p in waiting[:5]),
             *(Evidence(f"{j.table}: {j.error}", j.path) for j in errors[:2]),
         ),
-        remedy=resume(pipeline.name, "Let dlt load what is pending"),
+        remedy=_remedy(pipeline, waiting, database),
     )
+
+
+def _remedy(pipeline: Pipeline, waiting: list[Package], database: Database | None) -> Remedy:
+    stuck = next((p for p in waiting if cannot_be_finished(p, pipeline, database)), None)
+    if stuck:
+        return delete_insert_instead(pipeline, merged_so(stuck.schema or pipeline.schema(stuck.schema_name)))
+    return resume(pipeline.name, "Let dlt load what is pending")
 
 
 def _packages(waiting: list[Package]) -> str:

@@ -15,8 +15,9 @@ from collections.abc import Iterable
 from dltdoctor import sketch
 from dltdoctor.check import DLT_DOCS, Note, check
 from dltdoctor.deduced.applied import has_unquotable_temp_table
+from dltdoctor.deduced.merge_statement import cannot_be_finished, delete_insert_instead, merged_so
 from dltdoctor.deduced.wedges import wedged_loads
-from dltdoctor.finding import Evidence, Severity
+from dltdoctor.finding import Evidence, Remedy, Severity
 from dltdoctor.ledger import Entry, Ledger
 from dltdoctor.remedies import migrate, resume
 from dltdoctor.snapshot import Catalog, Package, Pipeline, Route, Snapshot
@@ -81,7 +82,7 @@ def resumable_load(
         for package in pipeline.pending:
             entries = half_way(ledger, pipeline.name, package)
             if entries and package.load_id not in wedged:
-                yield _note(pipeline.name, package, entries)
+                yield _note(pipeline, package, entries, catalog)
 
 
 def half_way(ledger: Ledger, pipeline: str, package: Package) -> list[Entry]:
@@ -108,7 +109,7 @@ def _is_merged(entry: Entry, package: Package) -> bool:
     return any(v.staged.load_id == package.load_id and v.verdict == "leftover" for v in entry.loads)
 
 
-def _note(pipeline: str, package: Package, entries: list[Entry]) -> Note:
+def _note(pipeline: Pipeline, package: Package, entries: list[Entry], catalog: Catalog | None) -> Note:
     overwritten = [e for e in entries if package.load_id not in e.row.staging.load_ids]
     mixed = [e for e in entries if len(e.row.staging.load_ids) > 1]
     tables = listed(relation(e.row.final.dataset, e.row.table) for e in entries)
@@ -123,7 +124,7 @@ def _note(pipeline: str, package: Package, entries: list[Entry]) -> Note:
     )
     return Note(
         message=f"the load of {moment(package.load_id)} stopped before its merge into {tables}{cause}; {state}",
-        pipeline=pipeline,
+        pipeline=pipeline.name,
         dataset=entries[0].row.final.dataset,
         table=entries[0].row.table if len(entries) == 1 else None,
         evidence=(
@@ -137,15 +138,19 @@ def _note(pipeline: str, package: Package, entries: list[Entry]) -> Note:
                 for e in entries
             ),
         ),
-        remedy=migrate(pipeline, safety="safe", because="dlt's own merge cannot, see DD407")
-        if package.schema and any(has_unquotable_temp_table(package.schema, e.table) for e in entries)
-        else resume(
-            pipeline,
-            "Stage the rows again from the package's files, then let dlt finish the load"
-            if redo
-            else "Remove the cause, then let dlt finish the load"
-            if errors
-            else "Let dlt finish the load",
-        ),
+        remedy=_remedy(pipeline, package, entries, catalog, is_redone=bool(redo)),
         identity=package.load_id,
     )
+
+
+def _remedy(
+    pipeline: Pipeline, package: Package, entries: list[Entry], catalog: Catalog | None, *, is_redone: bool
+) -> Remedy:
+    if cannot_be_finished(package, pipeline, catalog.database(pipeline.name) if catalog else None):
+        return delete_insert_instead(pipeline, merged_so(package.schema or pipeline.schema(package.schema_name)))
+    if package.schema and any(has_unquotable_temp_table(package.schema, e.table) for e in entries):
+        return migrate(pipeline.name, safety="safe", because="dlt's own merge cannot, see DD407")
+    if is_redone:
+        return resume(pipeline.name, "Stage the rows again from the package's files, then let dlt finish the load")
+    has_failed = any(j.error for j in package.jobs)
+    return resume(pipeline.name, f"{'Remove the cause, then let' if has_failed else 'Let'} dlt finish the load")

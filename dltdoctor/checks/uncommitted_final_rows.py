@@ -25,17 +25,18 @@ from dltdoctor.snapshot import (
     Catalog,
     Database,
     Looks,
+    Package,
     Pipeline,
     Route,
     Schema,
     Snapshot,
     UnlistedRows,
 )
-from dltdoctor.verdict import Verdict, load_time
+from dltdoctor.verdict import StagedVerdict, Verdict, load_time
 from dltdoctor.words import count, listed, literal, moment, relation
 
 AN_HOUR, A_DAY = 3600.0, 86_400.0
-SAID_BY_OTHERS: tuple[Verdict, ...] = ("stranded", "resumable", "in-flight", "false-commit")
+WAITING: tuple[Verdict, ...] = ("resumable", "in-flight", "false-commit")
 
 
 class _Writer(NamedTuple):
@@ -90,14 +91,33 @@ def _running_elsewhere() -> Snapshot:
 
 def _merge_is_stranded() -> Snapshot:
     """Another table of the load did not arrive: DD201 says so, and its repair records the load."""
+    return _stranded(sketch.package(sketch.LATEST, "aborted", sketch.job()))
+
+
+def _stranded_without_package() -> Snapshot:
+    """The repair of DD201 cannot know that all of the load has arrived, and does not record it."""
+    return _stranded()
+
+
+def _stranded(*packages: Package) -> Snapshot:
+    events = sketch.table("events", disposition="append", merge_strategy=None)
     seen = UnlistedRows(dataset="shop", table="events", load_id=sketch.LATEST, rows=3)
-    return sketch.world(on=sketch.database(staged=(sketch.staged(),), looks=Looks(unlisted=(seen,))))
+    return sketch.world(
+        sketch.pipeline(tables=[sketch.table("orders", "amount"), events], packages=packages),
+        on=sketch.database(staged=(sketch.staged(),), looks=Looks(unlisted=(seen,))),
+    )
+
+
+def _brought_from_staging() -> Snapshot:
+    """The staged rows were merged by a repair that could not record the load: DD201 was about them."""
+    seen = UnlistedRows(dataset="shop", table="orders", load_id=sketch.LATEST, rows=3)
+    return sketch.world(on=sketch.database(staged=(sketch.staged(arrived=3),), looks=Looks(unlisted=(seen,))))
 
 
 @check(
     "DD205",
     Severity.WARNING,
-    sick=[_partly_loaded, _without_package],
+    sick=[_partly_loaded, _without_package, _stranded_without_package],
     well=[
         _pending,
         _ledger_purged,
@@ -106,6 +126,7 @@ def _merge_is_stranded() -> Snapshot:
         _young,
         _running_elsewhere,
         _merge_is_stranded,
+        _brought_from_staging,
         sketch.world,
     ],
     url=f"{DLT_ISSUES}/4023",
@@ -113,17 +134,25 @@ def _merge_is_stranded() -> Snapshot:
 def uncommitted_final_rows(
     pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...], catalog: Catalog, ledger: Ledger
 ) -> Iterable[Note]:
-    said = {load.staged.load_id for e in ledger.entries for verdict in SAID_BY_OTHERS for load in e.loads_with(verdict)}
+    said = {load.staged.load_id for e in ledger.entries for load in e.loads if _is_said(load)}
+    merged = {(v.staged.final, v.staged.table, v.staged.load_id) for e in ledger.entries for v in e.loads}
     for database in catalog.databases:
         here = [p for p in pipelines if catalog.of_pipeline.get(p.name) == database.target.key]
         quiet = said.union(*(wedged_loads(p, routes, catalog) for p in here))
         by_load: dict[tuple[str, str], list[UnlistedRows]] = defaultdict(list)
         for rows in database.looks.unlisted:
             writers = _writers(rows, here, routes)
+            if (rows.dataset, rows.table, rows.load_id) in merged:
+                continue
             if writers and rows.load_id not in quiet and _is_over(rows, writers, database):
                 by_load[rows.dataset, rows.load_id].append(rows)
         for (_, load_id), found in by_load.items():
             yield _note(found, _loader(load_id, _writers(found[0], here, routes), database), database)
+
+
+def _is_said(load: StagedVerdict) -> bool:
+    """Another finding is about the load, and what cures it records the load, too."""
+    return load.verdict in WAITING or (load.verdict == "stranded" and load.package is not None)
 
 
 def _writers(rows: UnlistedRows, pipelines: Iterable[Pipeline], routes: Iterable[Route]) -> list[_Writer]:

@@ -71,7 +71,7 @@ def wrong_destination(pipelines: tuple[Pipeline, ...], routes: tuple[Route, ...]
             evidence=tuple(evidence),
             remedy=Remedy(
                 "Point the credentials back to the database that holds the dataset, then look again",
-                "safe",
+                "manual",
                 None
                 if database.target.origin == "--dsn"
                 else f"dltdoctor diagnose {pipeline.name} --dsn postgresql://…",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from dltdoctor.checks.shadowed_config import identity_of
+from dltdoctor.deduced.dev_mode import would_skip
 from dltdoctor.finding import Finding, Safety, fingerprint
 from dltdoctor.snapshot import ConfigValue, Pipeline, Route, Value
 from dltdoctor.words import command, listed
@@ -114,6 +115,14 @@ def no_dev_mode(finding: Finding, draft: Draft) -> Change:
             break
         draft.remove(_editable(winner, draft, pipeline), pipeline)
     note = "The next run loads into the dataset without the timestamp; rows of the other stay there."
+    catalog = draft.snapshot.catalog
+    database = catalog.database(pipeline.name) if catalog else None
+    if any(would_skip(pipeline, way.final, database) for way in draft.snapshot.routes_of(pipeline.name)):
+        cost = (
+            f"the cursors stay, and rows up to them never arrive in {finding.dataset} unless the working dir is archived "
+            f"before the next run: {command('dltdoctor', 'clean-cache', pipeline.name, '--unsafe')}"
+        )
+        return Change(pipelines=(pipeline.name,), safety="unsafe", cost=cost, note=note)
     return Change(pipelines=(pipeline.name,), note=note)
 
 

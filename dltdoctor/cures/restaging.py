@@ -8,9 +8,11 @@ goes through staging is queued again (§6.2 RC), so that dlt truncates staging a
 from collections.abc import Iterable
 from itertools import combinations
 
+from dltdoctor.deduced.merge_statement import cannot_be_finished
 from dltdoctor.deduced.unfinished import Chain, Contents, strangers
-from dltdoctor.snapshot import Job, Package, Value
+from dltdoctor.snapshot import Database, Job, Package, Pipeline, Value
 from dltdoctor.steps.step import Rename, WriteFile
+from dltdoctor.words import command as shell_command
 from dltdoctor.words import count, listed
 
 MOST_IN_DOUBT = 10
@@ -34,6 +36,15 @@ class Arrangement(Value):
     notes: tuple[str, ...] = ()
     truncates: frozenset[str] = frozenset()
     restages: bool = False
+
+
+def refuse_without_merge(pipeline: Pipeline, database: Database) -> None:
+    """Raises HindranceError where dlt would fail again at a MERGE."""
+    if any(cannot_be_finished(p, pipeline, database) for p in pipeline.pending):
+        raise HindranceError(
+            "it holds a MERGE, which Postgres before 15 does not have (DD501)",
+            shell_command("dltdoctor", "explain", "DD501"),
+        )
 
 
 def arrange(package: Package, chains: Iterable[Chain], contents: Contents, *, disturbed: frozenset[str]) -> Arrangement:

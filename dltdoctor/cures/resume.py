@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from dltdoctor.cures.restaging import Arrangement, HindranceError, arrange
+from dltdoctor.cures.restaging import Arrangement, HindranceError, arrange, refuse_without_merge
 from dltdoctor.deduced.strangers import knows
 from dltdoctor.deduced.unfinished import chains, is_staged
 from dltdoctor.errors import DoctorError
@@ -147,6 +147,7 @@ class _Planner:
     def cure(self, findings: list[Finding]) -> tuple[Cure, Collection[_Place]]:
         """The cure and the staging tables that it depends on or truncates; raises HindranceError or DoctorError."""
         database = self._known_database()
+        refuse_without_merge(self._pipeline, database)
         self._refuse_at_work()
         project = self._project()
         interpreter = project_interpreter(project, self._around.environ)

@@ -4,7 +4,7 @@ Unsafe: dltdoctor knows which rows they are, and not which of them somebody want
 kept for undo.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -14,7 +14,7 @@ from dltdoctor.errors import DoctorError
 from dltdoctor.finding import Finding
 from dltdoctor.plan import Cure, HeldBack
 from dltdoctor.snapshot import Database, Orphans, RepeatedKey, Schema, SchemaTable, Snapshot
-from dltdoctor.steps.step import Probe, RunSql, TouchedTable
+from dltdoctor.steps.step import FinishLoad, Probe, Replay, RunSql, Step, TouchedTable
 from dltdoctor.words import count, qualified, quoted, relation
 from dltdoctor.world.credentials import Credentials
 from dltdoctor.world.postgres.session import open_session
@@ -51,6 +51,40 @@ def plan(
         else:
             held.append(HeldBack(code=finding.code, pipeline=finding.pipeline, message=finding.message, reason=step))
     return cures, held
+
+
+def after_others(cures: Sequence[Cure], snapshot: Snapshot) -> tuple[list[Cure], list[HeldBack]]:
+    """What may stand in one plan: rows that others bring into a table are not deleted from it in the same one.
+
+    Which rows are too many was counted before they came.
+    """
+    filled = {p for c in cures if c.code not in COSTS for s in c.steps for p in _filled(s, snapshot)}
+    kept: list[Cure] = []
+    held: list[HeldBack] = []
+    for cure in cures:
+        if cure.code in COSTS and filled & {p for step in cure.steps for p in _filled(step, snapshot)}:
+            held.append(
+                HeldBack(
+                    code=cure.code,
+                    pipeline=cure.pipeline,
+                    message=cure.message,
+                    reason="rows are brought to its tables first; run the command again afterwards",
+                )
+            )
+        else:
+            kept.append(cure)
+    return kept, held
+
+
+def _filled(step: Step, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """The tables that a step writes; those of a load that dlt finishes are all of its pipeline."""
+    if isinstance(step, RunSql | Replay):
+        yield from ((t.schema, t.table) for t in step.touches)
+    elif isinstance(step, FinishLoad):
+        schemas = {(p.name, s.name): s for p in snapshot.pipelines for s in p.schemas}
+        for way in snapshot.routes_of(step.pipeline):
+            schema = schemas.get((step.pipeline, way.schema))
+            yield from ((way.final, name) for name in (schema.tables if schema else ()))
 
 
 def _cure(finding: Finding, step: RunSql) -> Cure:

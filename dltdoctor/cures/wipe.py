@@ -29,6 +29,7 @@ from dltdoctor.world.trees import check_place, extractions, holders, read_tree, 
 CODE = "DD207"
 # What needs the load packages, or the rows that the next load truncates.
 _FIRST = ("DD201", "DD202", "DD203", "DD204", "DD206", "DD208", "DD301", "DD302")
+_OF_TABLES = ("DD301", "DD302")  # the packages of every pipeline that writes the table bring its rows back
 
 
 class Shed(Value):
@@ -44,9 +45,17 @@ class Shed(Value):
 
 
 def plan(
-    findings: Sequence[Finding], snapshot: Snapshot, ledger: Ledger, shed: Shed, progress: Callable[[str], None]
+    findings: Sequence[Finding],
+    everything: Sequence[Finding],
+    snapshot: Snapshot,
+    ledger: Ledger,
+    shed: Shed,
+    progress: Callable[[str], None],
 ) -> tuple[list[Cure], list[HeldBack]]:
-    """A wipe for each cursor that is ahead of what was loaded, where nothing is lost or doubled by it."""
+    """A wipe for each cursor that is ahead of what was loaded, where nothing is lost or doubled by it.
+
+    `everything` that was found may need the packages, also what nobody asked to repair now.
+    """
     mine = [f for f in findings if f.code == CODE and f.remedy and f.remedy.safety == "safe"]
     everyone = {p.name: p for p in snapshot.pipelines if p.working_dir}
     chosen = [everyone[f.pipeline] for f in mine if f.pipeline in everyone]
@@ -60,7 +69,7 @@ def plan(
         pipeline = everyone.get(finding.pipeline or "")
         if pipeline is None:
             continue
-        waiting = next((f for f in findings if f.pipeline == pipeline.name and _comes_first(f)), None)
+        waiting = next((f for f in everything if comes_first(f, pipeline.name, ledger)), None)
         if waiting:
             held.append(_after(finding, waiting))
             continue
@@ -102,9 +111,14 @@ def _cure(finding: Finding, purge: Purge, shed: Shed) -> Cure | HeldBack:
     )
 
 
-def _comes_first(finding: Finding) -> bool:
+def comes_first(finding: Finding, pipeline: str, ledger: Ledger) -> bool:
     """Its own cure needs what is in the working dir."""
-    return finding.code in _FIRST and finding.remedy is not None and finding.remedy.safety != "manual"
+    if finding.code not in _FIRST or finding.remedy is None or finding.remedy.safety == "manual":
+        return False
+    if finding.code not in _OF_TABLES:
+        return finding.pipeline == pipeline
+    place = (finding.dataset, finding.table)
+    return any((e.row.final.dataset, e.row.table) == place for e in ledger.entries if e.row.pipeline == pipeline)
 
 
 def _after(finding: Finding, first: Finding) -> HeldBack:

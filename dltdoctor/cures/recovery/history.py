@@ -85,7 +85,8 @@ def read_history(session: Session, chain: Chain) -> History:
     mine = [p for p in chain.pipeline.packages if p.schema_name == chain.schema]
     # an aborted load is in no record; where its state was stored, it was this database that it went to
     here = {*recorded, *_stored_states(session, chain)}
-    arrived = tuple(a for p in mine for a in _arrived(p, chain) if p.load_id in here)
+    known: dict[str, Document] = {}
+    arrived = tuple(a for p in mine for a in _arrived(p, chain, known) if p.load_id in here)
     if not arrived:
         raise NotRecoverableError(_nothing_here(session, chain, mine))
     there = {p.load_id for p in mine if not is_stripped(p)}
@@ -102,13 +103,13 @@ def read_history(session: Session, chain: Chain) -> History:
     )
 
 
-def _arrived(package: Package, chain: Chain) -> Iterator[Arrived]:
-    """The package when something of it has reached the chain."""
+def _arrived(package: Package, chain: Chain, known: dict[str, Document]) -> Iterator[Arrived]:
+    """The package when something of it has reached the chain; `known` are the schemas of packages by version."""
     if package.stage not in ("loaded", "aborted"):
         if any(j.status == "completed" for j in package.jobs):
             raise NotRecoverableError(f"load {package.load_id} is pending: dlt has to finish it first")
         return
-    document = package_document(package)
+    document = _held_once(package_document(package), known)
     tables = chain_tables(document, chain.root)
     emptied = _refreshed(package, tables)
     data = [j for j in package.jobs_of(*tables) if not j.is_followup]
@@ -121,6 +122,12 @@ def _arrived(package: Package, chain: Chain) -> Iterator[Arrived]:
     jobs = tuple(j for j in data if j.status == "completed")
     if jobs or emptied:
         yield Arrived(package=package, document=document, jobs=jobs, emptied=emptied)
+
+
+def _held_once(document: Document, known: dict[str, Document]) -> Document:
+    """The equal schema of an earlier package: thousands of large ones would not fit into memory."""
+    earlier = known.setdefault(str(document.get("version_hash")), document)
+    return earlier if earlier == document else document
 
 
 def is_stripped(package: Package) -> bool:

@@ -21,6 +21,7 @@ from dltdoctor.world.postgres.replaying import file_digest
 STAND_IN = "_dltdoctor_replayed"
 # A statement that fills an empty table must not look into it row by row: it would meet all it has written.
 HASHED, LOOKED_UP = "SET LOCAL enable_nestloop = off", "RESET enable_nestloop"
+FEW_SAMPLES = "SET LOCAL default_statistics_target = 10"
 READABLE = ("insert_values", "jsonl", "typed-jsonl", "csv", "parquet")
 
 _MAKES = re.compile(r"CREATE TEMP(?:ORARY)? TABLE (\S+) AS (SELECT .*)", re.DOTALL)
@@ -39,6 +40,14 @@ class Copies(Value):
         return qualified(TEMPORARY, self.names[table])
 
 
+class Bench:
+    """The temporary tables of merges: those that dlt has `made`, and those that are `filled` for staging."""
+
+    def __init__(self) -> None:
+        self.made: set[str] = set()
+        self.filled: dict[str, None] = {}
+
+
 def replayed(chain: Chain, history: History) -> Copies:
     """The copies and how they are filled. Raises `NotRecoverableError`, `NotGeneratedError`, `UnreadableError`."""
     tables = tuple(
@@ -47,18 +56,31 @@ def replayed(chain: Chain, history: History) -> Copies:
     _refuse_unfit(chain, history, tables)
     names = {table: f"_dltdoctor_{number}" for number, table in enumerate(tables)}
     copies = Copies(names=names, scratch=(), removals=())
-    merges = _merges(chain, history, copies)
+    lasting = _lasting(chain, history.arrived, tables)
+    merges = _merges(chain, lasting, copies)
     staged = tables if merges else ()
-    parts: list[Part] = [HASHED, *_created(chain, copies), *(_twin(chain, t, t) for t in staged)]
-    made: set[str] = set()
-    for number, arrived in enumerate(history.arrived):
-        parts += [f"TRUNCATE {copies.of(t)}" for t in arrived.emptied if t in names]
-        parts += _load(chain, arrived, copies, merges.get(arrived.package.load_id), made)
+    parts: list[Part] = [HASHED, FEW_SAMPLES, *_created(chain, copies), *(_twin(chain, t, t) for t in staged)]
+    bench = Bench()
+    for number, arrived in enumerate(lasting):
+        parts += [f"TRUNCATE {copies.of(t)}" for t in arrived.emptied if t in names and number]
+        parts += _load(chain, arrived, copies, merges.get(arrived.package.load_id), bench)
         parts += [*_analysed(copies), LOOKED_UP] if number == 0 else []
-    parts += _analysed(copies)
-    removals = [qualified(TEMPORARY, t) for t in (*names.values(), *staged, *sorted(made))]
+    parts += _analysed(copies) if len(lasting) > 1 else []
+    removals = [qualified(TEMPORARY, t) for t in (*names.values(), *staged, *sorted(bench.made))]
     dropped = tuple(f"DROP TABLE {name}" for name in removals)
     return msgspec.structs.replace(copies, scratch=tuple(parts), removals=dropped)
+
+
+def _lasting(chain: Chain, arrived: Sequence[Arrived], tables: Collection[str]) -> Sequence[Arrived]:
+    """The loads since the last one that began with nothing in any of the tables: what came before is gone."""
+    for at in range(len(arrived) - 1, 0, -1):
+        found = arrived[at]
+        gone = set(found.emptied)
+        if found.jobs and disposition(found.document, chain.root) == "replace":
+            gone |= set(chain_tables(found.document, chain.root))
+        if gone.issuperset(tables):
+            return arrived[at:]
+    return arrived
 
 
 def _analysed(copies: Copies) -> list[str]:
@@ -111,9 +133,9 @@ def _twin(chain: Chain, table: str, name: str) -> str:
     return f"CREATE TEMPORARY TABLE {quoted(name)} AS SELECT * FROM {source} WITH NO DATA"
 
 
-def _merges(chain: Chain, history: History, copies: Copies) -> Mapping[str, tuple[str, ...]]:
+def _merges(chain: Chain, loads: Sequence[Arrived], copies: Copies) -> Mapping[str, tuple[str, ...]]:
     """The merge SQL of dlt by load id; the same for all loads of one schema, unless time stands in it."""
-    merging = [a for a in history.arrived if a.jobs and disposition(a.document, chain.root) == "merge"]
+    merging = [a for a in loads if a.jobs and disposition(a.document, chain.root) == "merge"]
     keys = {a.package.load_id: _sameness(a, chain.root) for a in merging}
     requests = {keys[a.package.load_id]: _request(a, chain) for a in merging}
     answers = dict(zip(requests, generate_each(list(requests.values())), strict=True))
@@ -146,16 +168,16 @@ def _moved(statement: str, copies: Copies) -> str:
     return statement
 
 
-def _load(
-    chain: Chain, arrived: Arrived, copies: Copies, merge: Sequence[str] | None, made: set[str]
-) -> Iterator[Part]:
+def _load(chain: Chain, arrived: Arrived, copies: Copies, merge: Sequence[str] | None, bench: Bench) -> Iterator[Part]:
     """What one load did."""
     tables = [t for t in chain_tables(arrived.document, chain.root) if t in copies.names]
     if merge is not None:
-        yield from (f"TRUNCATE {qualified(TEMPORARY, t)}" for t in copies.names)
-        yield from staged_files(arrived, {t: t for t in tables})
+        yield from (f"TRUNCATE {qualified(TEMPORARY, t)}" for t in bench.filled)
+        files = list(staged_files(arrived, {t: t for t in tables}))
+        bench.filled = dict.fromkeys(file.into for file in files)
+        yield from files
         for statement in merge:
-            yield from _once(statement, made)
+            yield from _once(statement, bench.made)
         return
     if arrived.jobs and disposition(arrived.document, chain.root) == "replace":
         yield from (f"TRUNCATE {copies.of(t)}" for t in tables)

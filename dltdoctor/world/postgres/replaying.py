@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dltdoctor.errors import RefusedError
-from dltdoctor.steps.step import Replay, SqlStep, StagedFile
+from dltdoctor.steps.step import Replay, SqlStep
 from dltdoctor.words import qualified
 from dltdoctor.world.job_files import open_job_file, stage
 from dltdoctor.world.unreadable import UnreadableError
@@ -43,19 +43,28 @@ def check_files(steps: Iterable[SqlStep]) -> None:
 def lay_out(connection: "psycopg.Connection[Any]", step: Replay, progress: "Callable[[str], None]") -> None:
     """Make the temporary tables, as all packages together leave them. Raises `UnreadableError`."""
     types: dict[str, dict[str, str]] = {}
+    waiting: list[str] = []
     for at, part in enumerate(step.scratch, start=1):
-        if isinstance(part, StagedFile):
-            progress(f"{step.title}: part {at} of {len(step.scratch)}, {Path(part.path).name}")
-            known = types.get(part.into) or types.setdefault(part.into, _types(connection, part.into))
-            stage(connection, open_job_file(part.path, part.columns), (TEMPORARY, part.into), known)
-        else:
-            connection.execute(part.encode())
+        if isinstance(part, str):
+            waiting.append(part)
+            continue
+        _run(connection, waiting)
+        progress(f"{step.title}: part {at} of {len(step.scratch)}, {Path(part.path).name}")
+        known = types.get(part.into) or types.setdefault(part.into, _types(connection, part.into))
+        stage(connection, open_job_file(part.path, part.columns), (TEMPORARY, part.into), known)
+    _run(connection, waiting)
 
 
 def remove(connection: "psycopg.Connection[Any]", step: Replay) -> None:
     """Drop the temporary tables."""
-    for statement in step.removals:
-        connection.execute(statement.encode())
+    _run(connection, list(step.removals))
+
+
+def _run(connection: "psycopg.Connection[Any]", waiting: list[str]) -> None:
+    """Execute the statements in one round trip; none is left waiting."""
+    if waiting:
+        connection.execute(";\n".join(waiting).encode())
+        waiting.clear()
 
 
 def _types(connection: "psycopg.Connection[Any]", table: str) -> dict[str, str]:
