@@ -23,6 +23,7 @@ from dltdoctor.parameters import (
     Offline,
     OutputFormat,
     PageFormat,
+    Pipelines,
     PipelinesDir,
     Project,
     Select,
@@ -55,10 +56,7 @@ def root(
 
 @app.command()
 def diagnose(  # noqa: PLR0913 - one parameter for each option
-    pipelines: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[PIPELINE]...", help="Names of pipelines; none means all.", show_default=False),
-    ] = None,
+    pipelines: Pipelines = None,
     dsn: Dsn = None,
     pipelines_dir: PipelinesDir = None,
     project: Project = None,

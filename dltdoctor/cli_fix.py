@@ -8,7 +8,7 @@ import typer
 
 from dltdoctor.asking import ask, codes_of, progress, request_of, write_bytes
 from dltdoctor.errors import UsageError
-from dltdoctor.parameters import Dsn, Format, Ignore, OutputFormat, PipelinesDir, Project, Select
+from dltdoctor.parameters import Dsn, Format, Ignore, OutputFormat, Pipelines, PipelinesDir, Project, Select
 
 if TYPE_CHECKING:
     from dltdoctor.receipt import Receipt
@@ -29,10 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def fix(  # noqa: PLR0913 - one parameter for each option
-    pipelines: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[PIPELINE]...", help="Names of pipelines; none means all.", show_default=False),
-    ] = None,
+    pipelines: Pipelines = None,
     dsn: Dsn = None,
     pipelines_dir: PipelinesDir = None,
     project: Project = None,

@@ -32,6 +32,10 @@ class FailOn(enum.StrEnum):
     NEVER = "never"
 
 
+Pipelines = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PIPELINE]...", help="Names of pipelines; none means all.", show_default=False),
+]
 Dsn = Annotated[
     str | None,
     typer.Option(

@@ -24,14 +24,12 @@ from dltdoctor.world.providers import (
     EnvProvider,
     Providers,
     TomlProvider,
-    active_profile,
-    read_providers,
     run_dir,
     settings_dir,
 )
+from dltdoctor.world.request import Request, providers_in
 from dltdoctor.world.routing import destination_of, is_computed, pipeline_arguments, routes_of
 from dltdoctor.world.source_walk import Walk
-from dltdoctor.world.survey import Request
 from dltdoctor.world.surveyor import SUPPORTED
 from dltdoctor.world.toml import TomlFile
 from dltdoctor.world.unreadable import UnreadableError
@@ -244,14 +242,7 @@ class Draft:
 
     def _overlaid(self, project: Path) -> Providers:
         if project not in self._providers:
-            request = self.request
-            self._providers[project] = read_providers(
-                project,
-                environ=request.environ,
-                home=request.home,
-                is_root=request.is_root,
-                profile=active_profile(project, request.environ),
-            )
+            self._providers[project] = providers_in(project, self.request)
         if project not in self._overlays:
             read, folder = self._providers[project], settings_dir(project, self.request.environ)
             stack = tuple(self._overlay(one, folder) for one in read.stack)

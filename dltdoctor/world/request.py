@@ -7,6 +7,7 @@ from pathlib import Path
 from dltdoctor.errors import CouldNotLookError
 from dltdoctor.snapshot import Contract, Value
 from dltdoctor.world.live import LivePipeline
+from dltdoctor.world.providers import Providers, active_profile, read_providers
 
 Progress = Callable[[str], None]
 
@@ -54,3 +55,14 @@ def this_machine() -> Request:
 def project_of(request: Request) -> Path:
     """The project's directory, as dlt would find it by `os.getcwd()` there."""
     return Path(os.path.realpath(request.cwd / (request.project or "")))
+
+
+def providers_in(project: Path, request: Request) -> Providers:
+    """What dlt's providers say in a project, on the machine of the request."""
+    return read_providers(
+        project,
+        environ=request.environ,
+        home=request.home,
+        is_root=request.is_root,
+        profile=active_profile(project, request.environ),
+    )

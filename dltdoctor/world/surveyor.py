@@ -25,8 +25,8 @@ from dltdoctor.world.live import ORIGIN, SOURCE_NOT_READ, LivePipeline
 from dltdoctor.world.logins import Login, login_of
 from dltdoctor.world.pipelines import read_pipelines
 from dltdoctor.world.pipelines_dirs import PipelinesDir, find_pipelines_dirs
-from dltdoctor.world.providers import Providers, active_profile, read_providers, run_dir
-from dltdoctor.world.request import Progress, Request, project_of
+from dltdoctor.world.providers import Providers, run_dir
+from dltdoctor.world.request import Progress, Request, project_of, providers_in
 from dltdoctor.world.routing import destination_of, is_computed, pipeline_arguments
 from dltdoctor.world.source import INSTALLED, credential_literals, read_source
 
@@ -116,14 +116,7 @@ class Surveyor:
 
     def _providers_in(self, project: Path) -> Providers:
         if project not in self._providers:
-            request = self.request
-            self._providers[project] = read_providers(
-                project,
-                environ=request.environ,
-                home=request.home,
-                is_root=request.is_root,
-                profile=active_profile(project, request.environ),
-            )
+            self._providers[project] = providers_in(project, self.request)
         return self._providers[project]
 
     def _providers_of(self, pipeline: Pipeline) -> Providers:
