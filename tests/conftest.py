@@ -54,6 +54,11 @@ def _heed_signals() -> None:
 _heed_signals()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: "differential" not in item.nodeid)
+
+
 @pytest.fixture(autouse=True)
 def witnessed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A test marked with `fires` or `quiet` has to see what it says."""

@@ -39,6 +39,7 @@ REPLACING = ("insert-from-staging", "staging-optimized")
 DELETING = ("delete-insert", "merge-key", "upsert", "dedup")
 ROLE, PASSWORD = "dltdoctor_differential", "of-the-twin"
 SETTLED = {"DD201", "DD202", "DD203"}
+TRUE_OF_ITSELF = {"DD305"}  # one kind has no key
 # Written by now() at the moment of the load or of the repair.
 CLOCKS = {"_dlt_loads": ("inserted_at",), "_dlt_version": ("inserted_at",)}
 VALIDITY = ("_dlt_valid_from", "_dlt_valid_to")
@@ -149,7 +150,7 @@ def check(recipe: Recipe, admin: str, place: Path) -> None:
         for world in (twins.clean, twins.twin):
             _run(twins, world, recipe.last + 1)
         same(facts(twins, twins.twin), facts(twins, twins.clean))
-        assert not twins.twin.codes("error", "warning")
+        assert twins.twin.codes("error", "warning") <= TRUE_OF_ITSELF
 
 
 def _repair(twins: Twins) -> None:
@@ -159,7 +160,8 @@ def _repair(twins: Twins) -> None:
         shutil.rmtree(twin.pipelines_dir / "shop")
     files = twin.files()
     prepared = twin.prepare()
-    assert prepared.plan.cures, (prepared.findings, prepared.plan.held_back)
+    if not prepared.plan.cures and all(held.reason == DELETED for held in prepared.plan.held_back):
+        reject()  # nothing but deletions was denied, and they are done
     assert not [held for held in prepared.plan.held_back if held.reason != DELETED]
     receipt = twin.apply(prepared)
     proof = twin.prove(prepared, receipt)

@@ -73,7 +73,7 @@ def test_markdown(project: Path):
         f"```sh\ndltdoctor fix trust_scores --config --project {project}\n```\n\n"
         "- ignored: DD605, see \\| \\#12 (dltdoctor.toml:1)\n"
         "- dltdoctor.toml:4: the ignore of DD110 matches nothing any more; remove it\n"
-        "- 18 checks could not look at everything: --offline, the destination: --offline\n"
+        "- 41 checks could not look at everything: --offline, the destination: --offline\n"
     )
     write_story(project, **{"load.py": LOAD.replace("staging_dataset_name_layout=None", "")})
     assert markdown.render(judged(project)).startswith("### ✅ dltdoctor check passed: 1 finding ignored\n")
@@ -201,7 +201,7 @@ def test_the_default_follows_the_system_and_several_can_be_written(project: Path
     assert written.startswith("[✗] trust_scores"), "the report is in its file: stdout is for people"
     assert json.loads((project / "quality.json").read_text())
     assert (project / "report.xml").read_text().startswith("<")
-    assert json.loads(run("-f", "json"))["summary"] == {"errors": 1, "warnings": 1, "infos": 0, "skipped": 18}
+    assert json.loads(run("-f", "json"))["summary"] == {"errors": 1, "warnings": 1, "infos": 0, "skipped": 41}
     run("--output", "text=report.txt", "--output", "markdown=report.md", "--output", "sarif=report.sarif")
     assert (project / "report.txt").read_text().startswith("[✗] trust_scores")
 

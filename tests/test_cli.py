@@ -331,7 +331,8 @@ def test_commands_carry_the_options_that_were_given(stranded) -> None:
     unpacked.project.rename(spaced)
     options = ("--project", "my project's", "--pipelines-dir", "pipelines")
     done = dltdoctor("diagnose", *options, "--dsn", dsn, "-f", "json", cwd=unpacked.root)
-    commands = {f.remedy.command for f in report(done).findings if f.remedy and f.remedy.command}
+    printed = {f.remedy.command for f in report(done).findings if f.remedy and f.remedy.command}
+    commands = {command for command in printed if command.startswith("dltdoctor ")}  # the others are SQL
     assert commands
     for command in commands:
         assert command.startswith("dltdoctor fix sales ")

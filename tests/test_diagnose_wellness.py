@@ -124,7 +124,7 @@ def test_arrow_tables(world: RealWorld) -> None:
     peaceful(world, but=BY_DESIGN, deep=True)
     peaceful(world, but=BY_DESIGN, pipelines_dir=world.elsewhere)
     world.execute("DELETE FROM arrows.merged WHERE id >= 9")
-    peaceful(world)
+    peaceful(world, but=BY_DESIGN)
 
 
 def test_rows_deleted_by_hand(world: RealWorld) -> None:

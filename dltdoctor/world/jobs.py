@@ -116,7 +116,8 @@ def _hidden(
     try:
         return entries(os.path.join(path, folder))
     except UnreadableError as error:
-        problems.append(error)
+        if not is_missing(error.origin):  # dlt has moved the package on meanwhile
+            problems.append(error)
         return []
 
 
@@ -157,4 +158,4 @@ def _error_text(path: str) -> str:
     try:
         return read_bytes(path, limit=MAX_ERROR_TEXT).decode("utf-8", "replace")
     except UnreadableError as error:
-        return f"dlt's note of the error cannot be read: {error.reason}"
+        return "" if is_missing(path) else f"dlt's note of the error cannot be read: {error.reason}"
